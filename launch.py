@@ -1,0 +1,448 @@
+#!/usr/bin/env python3
+"""The one door: `python launch.py [subcommand] [options]`.
+
+Finds or makes an environment that carries what pyproject.toml asks for, then hands over to the subcommand's
+module. Knows nothing of stories, models or training. Standard library only, and every line also runs on
+Python 3.8, so that an old interpreter can say which one is needed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, Iterator, List, NamedTuple, NoReturn, Optional, Tuple
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+LOCK = ROOT / ".venv.lock"
+DISTRIBUTION = "what-happens-next"
+NEEDED_PYTHON = (3, 11)
+EXIT_SETUP, EXIT_USAGE, EXIT_LATER, EXIT_INTERRUPTED = 1, 2, 3, 130
+
+BASE: Tuple[str, ...] = ()
+WORKSHOP: Tuple[str, ...] = ("train", "dev")
+SETS = (BASE, WORKSHOP)  # each contains the one before it
+
+
+class Command(NamedTuple):
+    """One subcommand. `module` None: later work brings it. `options` are what its own parser takes, for --help."""
+
+    summary: str
+    module: Optional[str] = None
+    extras: Tuple[str, ...] = BASE
+    arguments: str = ""
+    options: Tuple[Tuple[str, str], ...] = ()
+
+
+COMMANDS = {
+    "app": Command(
+        "open the story page in the browser (what happens without a subcommand)",
+        "app.main",
+        options=(
+            ("--port N", "port of the page (default: 7860, or the next free one)"),
+            ("--host ADDRESS", "address to listen on (default: 127.0.0.1, this machine only)"),
+            ("--data-dir DIR", "where stories and media are kept (default: the user's data folder)"),
+            ("--no-browser", "do not open a browser window"),
+            ("--starter PATH", "folder of the model to use (default: assets/starter)"),
+        ),
+    ),
+    "predict": Command(
+        "continue a picture, a clip or a sentence on the command line",
+        "app.predict",
+        arguments="FILE_OR_TEXT",
+        options=(
+            ("--steer TEXT", "what should happen in the next scene"),
+            ("--scenes N", "how many scenes to predict (default: 1)"),
+            ("--seed N", "seed of the first take; the same seed gives the same frames (default: 0)"),
+            ("--out DIR", "where clips and the reel are written"),
+            ("--json", "print one JSON object as the last line"),
+        ),
+    ),
+    "train": Command(
+        "run one training stage from its configuration",
+        "training.main",
+        WORKSHOP,
+        arguments="CONFIG.yaml [KEY=VALUE ...]",
+    ),
+    "data": Command("prepare training data from films"),
+    "eval": Command(
+        "measure a model: right-scene rates with intervals, floors and ceiling",
+        "training.evaluate.main",
+        WORKSHOP,
+        arguments="picturebook",
+        options=(("--json", "print one JSON object as the last line"),),
+    ),
+    "judge": Command("ask a judge whether one scene follows from another"),
+    "models": Command("list, download and remove the big models"),
+    "teach": Command("fine-tune the model on your own clips"),
+    "export": Command("take a story out as a film, a book or a pack"),
+    "verify": Command("check the integrity of stories, media and models"),
+    "bench": Command(
+        "time the model and the page on this machine",
+        "tests.bench.main",
+        WORKSHOP,
+        options=(("--json", "print one JSON object as the last line"),),
+    ),
+    "doctor": Command("look for what is wrong with this installation"),
+    "test": Command(
+        "run every check: ruff, mypy and pytest, browser journeys included",
+        "tests.run",
+        WORKSHOP,
+        arguments="[PYTEST OPTIONS]",
+        options=(("--full", "all of pytest, with the tests that are too slow for every change"),),
+    ),
+}
+
+
+def main(arguments: List[str]) -> int:
+    name, rest = split_command(arguments)
+    if name is None:
+        if "--version" in rest:
+            say_out("{} {}".format(DISTRIBUTION, project_version()))
+        else:
+            say_out(help_of_all())
+        return 0
+    if name not in COMMANDS:
+        close = difflib.get_close_matches(name, COMMANDS, n=1)
+        hint = "Did you mean '{}'?".format(close[0]) if close else "See: python launch.py --help"
+        say("There is no subcommand '{}'. {}".format(name, hint))
+        return EXIT_USAGE
+    command = COMMANDS[name]
+    own = rest[: rest.index("--")] if "--" in rest else rest
+    if "--help" in own or "-h" in own:
+        say_out(help_of(name))
+        return 0
+    if "--version" in own:
+        say_out("{} {}".format(DISTRIBUTION, project_version()))
+        return 0
+    if command.module is None:
+        say("`launch.py {}` ({}) comes with later work.".format(name, command.summary))
+        return EXIT_LATER
+    require_python()
+    return hand_over(environment_for(command.extras), command.module, rest)
+
+
+def split_command(arguments: List[str]) -> Tuple[Optional[str], List[str]]:
+    """The subcommand and its arguments; options alone belong to `app`, a lone --help or --version to the door."""
+    if not arguments:
+        return "app", []
+    first = arguments[0]
+    if first in ("--help", "-h", "--version"):
+        return None, arguments
+    if first.startswith("-"):
+        return "app", arguments
+    return first, arguments[1:]
+
+
+# --- what it says ---------------------------------------------------------------------------------------------
+
+
+def say(line: str) -> None:
+    """Messages go to stderr: stdout belongs to the subcommand, whose last line may be JSON."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def say_out(text: str) -> None:
+    print(text, flush=True)
+
+
+def fail(message: str, remedy: str) -> NoReturn:
+    say("launch.py: {}".format(message))
+    say(remedy)
+    sys.exit(EXIT_SETUP)
+
+
+def help_of_all() -> str:
+    lines = ["usage: python launch.py [subcommand] [options]", "", "subcommands:"]
+    for name, command in COMMANDS.items():
+        later = " (later)" if command.module is None else ""
+        lines.append("  {:<9}{}{}".format(name, command.summary, later))
+    lines += ["", "python launch.py SUBCOMMAND --help tells more; without a subcommand the page opens."]
+    return "\n".join(lines)
+
+
+def help_of(name: str) -> str:
+    command = COMMANDS[name]
+    usage = " ".join(part for part in ("usage: python launch.py", name, command.arguments) if part)
+    lines = [usage + (" [options]" if command.options else ""), "", command.summary]
+    if command.module is None:
+        lines.append("This subcommand comes with later work.")
+    rows = command.options + (("--help", "show this and leave"), ("--version", "show the version and leave"))
+    lines += [""] + ["  {:<18}{}".format(option, meaning) for option, meaning in rows]
+    return "\n".join(lines)
+
+
+def project_version() -> str:
+    """By pattern: an old interpreter has no TOML reader, and --version must answer there too."""
+    found = re.search(r'^version = "([^"]+)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)
+    return found.group(1) if found else "unknown"
+
+
+def require_python() -> None:
+    if sys.version_info >= NEEDED_PYTHON:
+        return
+    newer = next((name for name in ("python3.13", "python3.12", "python3.11") if shutil.which(name)), None)
+    fail(
+        "Python {}.{} or newer is needed, this is {}.{}.{}.".format(*(NEEDED_PYTHON + tuple(sys.version_info[:3]))),
+        "This machine has one: {} launch.py".format(newer)
+        if newer
+        else "Install it from https://www.python.org/downloads/ and run launch.py with it.",
+    )
+
+
+# --- what the project asks for --------------------------------------------------------------------------------
+
+
+def read_project() -> Any:
+    import tomllib  # Python 3.11 and newer: only reached behind require_python()
+
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def requirements_of(project: Any, extras: Tuple[str, ...]) -> List[str]:
+    table = project["project"]
+    wanted = list(table.get("dependencies", []))
+    for extra in extras:
+        wanted += table.get("optional-dependencies", {}).get(extra, [])
+    return wanted
+
+
+def unmet(requirements: List[str], site_packages: Optional[Path] = None) -> List[str]:
+    """Requirements that the running interpreter (or another's site-packages folder) does not satisfy."""
+    from importlib import metadata
+
+    lacking = []
+    for requirement in requirements:
+        name, _, specifier = re.match(r"([\w.-]+)(\[[^\]]*\])?([^;]*)", requirement.strip()).groups()  # type: ignore
+        path = sys.path if site_packages is None else [str(site_packages)]
+        found = next(iter(metadata.distributions(name=name, path=path)), None)
+        if found is None or not found.version or not satisfies(found.version, specifier):
+            lacking.append(requirement)
+    return lacking
+
+
+def satisfies(version: str, specifier: str) -> bool:
+    """Whether a version lies in a range such as `>=2.11,<2.14`. Enough for our own pyproject, which a test compares
+    with what pip would say; local labels (`+cpu`) do not count."""
+    have = comparable(version)
+    for part in filter(None, (piece.strip() for piece in specifier.split(","))):
+        operator, wanted = re.match(r"(~=|==|!=|>=|<=|<|>)\s*(.+)", part).groups()  # type: ignore
+        if wanted.endswith(".*"):
+            inside = numbers(version, len(numbers(wanted[:-2]))) == numbers(wanted[:-2])
+            holds = inside if operator == "==" else not inside
+        elif operator == "~=":
+            family = numbers(wanted)[:-1]
+            holds = have >= comparable(wanted) and numbers(version, len(family)) == family
+        else:
+            want = comparable(wanted)
+            holds = {
+                "==": have == want,
+                "!=": have != want,
+                ">=": have >= want,
+                "<=": have <= want,
+                ">": have > want,
+                "<": have < want,
+            }[operator]
+        if not holds:
+            return False
+    return True
+
+
+def numbers(version: str, length: Optional[int] = None) -> Tuple[int, ...]:
+    found = tuple(int(number) for number in re.match(r"v?(\d+(?:\.\d+)*)", version).group(1).split("."))  # type: ignore
+    return found if length is None else (found + (0,) * length)[:length]
+
+
+def comparable(version: str) -> Tuple[Tuple[int, ...], bool]:
+    """Numbers without trailing zeros, then False for a pre-release, which comes before its release."""
+    release = numbers(version)
+    while len(release) > 1 and release[-1] == 0:
+        release = release[:-1]
+    return release, re.search(r"\d[-_.]?(a|b|c|rc|alpha|beta|pre|dev)", version.split("+")[0]) is None
+
+
+# --- the environment ------------------------------------------------------------------------------------------
+
+
+def environment_for(extras: Tuple[str, ...]) -> str:
+    """The interpreter to hand over to. One that satisfies the project already is used and never written to."""
+    project = read_project()
+    wanted = requirements_of(project, extras)
+    if Path(sys.prefix).resolve() != VENV.resolve():
+        lacking = unmet(wanted)
+        if not lacking:
+            return sys.executable
+        if os.environ.get("SPACE_ID"):
+            fail(
+                "this Space lacks {}.".format(", ".join(lacking)),
+                "Add them to its requirements.txt; no environment is made on a Space.",
+            )
+    if not is_current(project, extras):
+        with setup_lock():
+            if not is_current(project, extras):  # another start may have done the work while this one waited
+                set_up(project, extras, wanted)
+    return str(venv_python())
+
+
+def venv_python() -> Path:
+    return VENV / "Scripts" / "python.exe" if os.name == "nt" else VENV / "bin" / "python"
+
+
+def venv_site_packages() -> Optional[Path]:
+    pattern = "Lib/site-packages" if os.name == "nt" else "lib/python3*/site-packages"
+    return next(iter(VENV.glob(pattern)), None)
+
+
+def stamp_file(extras: Tuple[str, ...]) -> Path:
+    return VENV / "whatnext-{}.stamp".format("-".join(extras) or "base")
+
+
+def stamp_of(project: Any, extras: Tuple[str, ...]) -> str:
+    """What an installation depends on. The folder is in it because the project is installed in place."""
+    table = project["project"]
+    parts = [
+        requirements_of(project, extras),
+        table.get("entry-points", {}),
+        table["version"],
+        (ROOT / "constraints.txt").read_text(encoding="utf-8"),
+        str(ROOT),
+    ]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode("utf-8")).hexdigest()
+
+
+def is_current(project: Any, extras: Tuple[str, ...]) -> bool:
+    """Whether a finished set-up of this set, or of one that contains it, matches today's requirements."""
+    if not venv_python().exists():
+        return False
+    for larger in SETS[SETS.index(extras) :]:
+        with contextlib.suppress(FileNotFoundError):
+            if stamp_file(larger).read_text(encoding="utf-8") == stamp_of(project, larger):
+                return True
+    return False
+
+
+def set_up(project: Any, extras: Tuple[str, ...], wanted: List[str]) -> None:
+    started = time.monotonic()
+    if not venv_python().exists():
+        say("Setting up .venv (once; a few minutes and a few gigabytes) ...")
+        run_quietly([sys.executable, "-m", "venv", "--clear", str(VENV)], "making .venv")
+    elif not any(stamp_file(each).exists() for each in SETS):
+        # Somebody else's .venv, or one whose set-up was cut off: complete it, unless there is nothing to do.
+        if not unmet(wanted + [DISTRIBUTION], venv_site_packages()):
+            return
+        say("Completing .venv ...")
+    else:
+        say("The project's requirements changed or more of them are needed: updating .venv ...")
+    site_packages = venv_site_packages()
+    if site_packages is None or not (site_packages / "pip").is_dir():
+        run_quietly([str(venv_python()), "-m", "ensurepip"], "adding pip to .venv")
+    for each in SETS:
+        with contextlib.suppress(FileNotFoundError):
+            stamp_file(each).unlink()
+    target = "{}[{}]".format(ROOT, ",".join(extras)) if extras else str(ROOT)
+    install = [str(venv_python()), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+    run_quietly(install + ["-c", str(ROOT / "constraints.txt"), "-e", target], "installing the requirements")
+    # Last, so that a start that was cut off anywhere above is done again.
+    stamp_file(extras).write_text(stamp_of(project, extras), encoding="utf-8")
+    say("Ready after {:.0f} s.".format(time.monotonic() - started))
+
+
+@contextlib.contextmanager
+def setup_lock() -> Iterator[None]:
+    """One set-up at a time. An SQLite transaction is a lock on every system that the kernel takes back when its
+    holder dies, so it can never be stale."""
+    import sqlite3
+
+    try:
+        connection = sqlite3.connect(str(LOCK), timeout=1, isolation_level=None)
+    except sqlite3.OperationalError:
+        fail("cannot write in {}.".format(ROOT), "Copy the project to a folder that you own and start again.")
+    try:
+        for attempt in range(3600):
+            try:
+                connection.execute("BEGIN EXCLUSIVE")
+                break
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error):
+                    fail("cannot lock {} ({}).".format(LOCK, error), "Make the project's folder writable.")
+                if attempt == 0:
+                    say("Another start is setting up .venv; waiting for it ...")
+        else:
+            fail("another start has been setting up .venv for an hour.", "End it and start again.")
+        yield
+    finally:
+        connection.close()
+
+
+def run_quietly(command: List[str], what: str) -> None:
+    """Run a set-up step; its own output is shown only when it fails. A sign of life every half minute."""
+    log = ROOT / ".venv.log"
+    started = time.monotonic()
+    with log.open("wb") as output:
+        step = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
+        try:
+            while True:
+                try:
+                    code = step.wait(timeout=30)
+                    break
+                except subprocess.TimeoutExpired:
+                    say("  still {} ({:.0f} s)".format(what, time.monotonic() - started))
+        except BaseException:  # Ctrl-C: leave no installer behind
+            step.terminate()
+            step.wait()
+            raise
+    text = log.read_text(encoding="utf-8", errors="replace")
+    log.unlink()
+    if code:
+        last = [line for line in text.splitlines() if line.strip() and "is ignored" not in line][-5:]
+        say("\n".join(last))
+        fail("{} failed (exit code {}).".format(what, code), remedy_for(text))
+
+
+def remedy_for(output: str) -> str:
+    if "No space left" in output or "disk is full" in output:
+        return "Free some disk space (10 GB is plenty) and start again; what is there already is kept."
+    if "ensurepip" in output:
+        return "This Python comes without pip: install its venv package (Debian: apt install python3-venv)."
+    if "requires a different Python" in output:
+        return "The folder .venv was made by an older Python: remove it and start again."
+    if re.search(r"ConnectionError|NewConnectionError|Temporary failure|timed out|ProxyError|SSLError", output):
+        return "The package index could not be reached: check the network and start again; what is there is kept."
+    if "No matching distribution" in output:
+        return "No package fits this Python or system: try Python 3.11 or 3.12 (64-bit), and check the network."
+    return "Start again; if it fails the same way, remove the folder .venv first."
+
+
+def hand_over(python: str, module: str, arguments: List[str]) -> int:
+    """Run the module with the project importable and the person's folder current. The exit code is the module's."""
+    environment = dict(os.environ)
+    inherited = environment.get("PYTHONPATH")
+    environment["PYTHONPATH"] = str(ROOT) + (os.pathsep + inherited if inherited else "")
+    # -P: modules come from the project, never from whatever folder the person happens to stand in.
+    command = [python, "-P", "-m", module] + arguments
+    if os.name != "nt":
+        # Becoming the module gives it the terminal's Ctrl-C, every signal and the exit code as they are.
+        os.execve(python, command, environment)
+    child = subprocess.Popen(command, env=environment)
+    while True:
+        try:
+            return child.wait()
+        except KeyboardInterrupt:  # the child has received it too and ends by itself
+            continue
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        say("Stopped. The same command goes on from here.")
+        sys.exit(EXIT_INTERRUPTED)

@@ -49,7 +49,7 @@ class SamplingOptions:
     guidance: float | None = None
     shift: float | None = None
     seed: int = 0
-    preview_every: int = 1
+    preview_every: int = 4  # steps between previews; 0 for none
 
 
 @dataclass(frozen=True)

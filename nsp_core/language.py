@@ -1,0 +1,53 @@
+"""The words that a loaded model has learnt, and a plain answer for those that it has not.
+
+Knows nothing of models. A big model has no Language: it reads everything. The starter's lies beside its weights
+(`language.json`), written by its training.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from nsp_core.errors import OutsideLanguage
+
+FILE = "language.json"
+_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
+
+
+@dataclass(frozen=True)
+class Language:
+    words: frozenset[str]
+    examples: tuple[str, ...]  # sentences that show what can be said
+    version: int = 1
+
+    def unknown(self, text: str) -> tuple[str, ...]:
+        """Words of `text` outside the language, in order, each once."""
+        found = (m.group().lower() for m in _WORD.finditer(text))
+        return tuple(dict.fromkeys(w for w in found if w not in self.words))
+
+    def check(self, text: str) -> None:
+        """Raise OutsideLanguage, naming the words and what is known instead."""
+        if not _WORD.search(text):
+            raise OutsideLanguage("There are no words yet: say in one sentence what happens.", self.examples)
+        unknown = self.unknown(text)
+        if unknown:
+            named = ", ".join(f"'{w}'" for w in unknown[:3]) + (" and others" if len(unknown) > 3 else "")
+            raise OutsideLanguage(
+                f"I don't know that yet: {named}. I know the picture-book world, for example: {self.examples[0]}",
+                self.examples,
+            )
+
+    def save(self, folder: Path) -> None:
+        value = {"version": self.version, "words": sorted(self.words), "examples": list(self.examples)}
+        (folder / FILE).write_text(json.dumps(value, indent=1, ensure_ascii=False), encoding="utf-8")
+
+    @staticmethod
+    def load(folder: Path) -> Language | None:
+        path = folder / FILE
+        if not path.is_file():
+            return None
+        value = json.loads(path.read_text(encoding="utf-8"))
+        return Language(frozenset(value["words"]), tuple(value["examples"]), value["version"])

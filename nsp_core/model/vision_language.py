@@ -1,0 +1,192 @@
+"""Qwen2.5-VL as the story's reader: prompts in, words out, and learnable queries filled with what was understood.
+
+Knows nothing of diffusion. The model is transformers' own; we append query embeddings behind the prompt (paper,
+architecture section; MetaQuery's order: last, so that under the causal mask they see everything) and read their last
+hidden states.
+
+Letters: B batch, L prompt tokens, Q queries, S suffix tokens, D hidden width.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nsp_core.errors import Cancelled
+from nsp_core.types import Frames, ShouldStop
+
+Inputs = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """One user message: clips first (each (T, H, W, 3), already sampled in time), then text."""
+
+    text: str
+    clips: tuple[Frames, ...] = ()
+
+
+def prepare(processor: Any, prompts: Sequence[Prompt]) -> Inputs:
+    """Tokens and vision patches of a left-padded batch, through the processor's own chat template."""
+    texts = []
+    for prompt in prompts:
+        content = [{"type": "video"} for _ in prompt.clips] + [{"type": "text", "text": prompt.text}]
+        messages = [{"role": "user", "content": content}]
+        texts.append(processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+    clips = [clip for prompt in prompts for clip in prompt.clips]
+    if clips:
+        out = processor(text=texts, videos=clips, padding=True, return_tensors="pt", return_mm_token_type_ids=True)
+    else:
+        out = processor.tokenizer(texts, padding=True, return_tensors="pt")
+    keep = ("input_ids", "attention_mask", "mm_token_type_ids", "pixel_values_videos", "video_grid_thw")
+    return {k: out[k] for k in keep if k in out}
+
+
+def positions(model: Any, inputs: Inputs) -> Tensor:
+    """(3, B, L) rotary positions: t, h, w of vision tokens, counting on in text. Never read from a stale cache."""
+    mask = inputs["attention_mask"]
+    if "video_grid_thw" in inputs:
+        ids, _ = model.model.get_rope_index(
+            inputs["input_ids"],
+            mm_token_type_ids=inputs["mm_token_type_ids"],
+            video_grid_thw=inputs["video_grid_thw"],
+            attention_mask=mask,
+        )
+        return ids
+    return (mask.long().cumsum(-1) - 1).clamp(min=0)[None].expand(3, -1, -1)
+
+
+def query_states(
+    model: Any, inputs: Inputs, queries: Tensor, suffix: tuple[Tensor, Tensor] | None = None
+) -> tuple[Tensor, Tensor]:
+    """Fill the queries: -> their states (B, Q, D) and the suffix's (B, S, D; S may be 0), after the final norm.
+
+    `queries` (Q, D). `suffix` = (ids (B, S), mask (B, S)) are words that may attend to the queries and to themselves
+    only: a language loss on them teaches the queries and cannot be met by reading past them (training only).
+    """
+    batch, length = inputs["input_ids"].shape
+    count, width = len(queries), 0 if suffix is None else suffix[0].shape[1]
+    device = queries.device
+    fill = inputs["input_ids"].new_zeros(batch, count)
+    ids = torch.cat([inputs["input_ids"], fill, *([suffix[0]] if suffix else [])], 1)
+    ones = inputs["attention_mask"].new_ones(batch, count)
+    mask = torch.cat([inputs["attention_mask"], ones, *([suffix[1]] if suffix else [])], 1).bool()
+    prompt_positions = positions(model, inputs)
+    start = prompt_positions.amax((0, 2), keepdim=True) + 1  # (1, B, 1)
+    more = start + torch.arange(count + width, device=device)
+    position_ids = torch.cat([prompt_positions, more.expand(3, -1, -1)], 2)
+
+    total = length + count + width
+    allowed = torch.ones(total, total, dtype=torch.bool, device=device).tril()[None] & mask[:, None]
+    if width:
+        allowed = allowed.expand(batch, -1, -1).clone()
+        allowed[:, length + count :, :length] = False
+    allowed = allowed | torch.eye(total, dtype=torch.bool, device=device)  # a padded row must attend to something
+
+    def insert(_module: Any, _args: Any, out: Tensor) -> Tensor:
+        middle = queries.to(out.dtype)[None].expand(batch, -1, -1)
+        return torch.cat([out[:, :length], middle, out[:, length + count :]], 1)
+
+    hook = model.get_input_embeddings().register_forward_hook(insert)
+    try:
+        extra = {k: inputs[k] for k in ("pixel_values_videos", "video_grid_thw") if k in inputs}
+        out = model.model(
+            input_ids=ids, attention_mask=allowed[:, None], position_ids=position_ids, use_cache=False, **extra
+        ).last_hidden_state
+    finally:
+        hook.remove()
+    return out[:, length : length + count], out[:, length + count :]
+
+
+@dataclass(frozen=True)
+class Written:
+    """The text of one sample so far; `score` is the mean log-probability of its tokens."""
+
+    text: str
+    done: bool
+    score: float
+
+
+@torch.no_grad()
+def write(
+    model: Any,
+    processor: Any,
+    prompt: Prompt,
+    *,
+    max_tokens: int = 48,
+    temperature: float = 0.0,
+    top_p: float = 1.0,
+    seed: int = 0,
+    should_stop: ShouldStop | None = None,
+) -> Iterator[Written]:
+    """Stream the answer to `prompt`, token by token. Raises Cancelled within one token of should_stop()."""
+    tokenizer = processor.tokenizer
+    inputs = prepare(processor, [prompt])
+    position_ids = positions(model, inputs)
+    place = int(position_ids.max()) + 1
+    generator = torch.Generator().manual_seed(seed)
+    end = {tokenizer.eos_token_id, tokenizer.pad_token_id}
+    extra = {k: inputs[k] for k in ("pixel_values_videos", "video_grid_thw") if k in inputs}
+    out = model(input_ids=inputs["input_ids"], position_ids=position_ids, use_cache=True, logits_to_keep=1, **extra)
+    tokens: list[int] = []
+    total = 0.0
+    for _ in range(max_tokens):
+        if should_stop and should_stop():
+            raise Cancelled("Stopped while the words were being written.")
+        log_probs = out.logits[0, -1].float().log_softmax(-1)
+        token = pick(log_probs, temperature, top_p, generator)
+        total += float(log_probs[token])
+        if token in end:
+            break
+        tokens.append(token)
+        yield Written(tokenizer.decode(tokens, skip_special_tokens=True), False, total / (len(tokens) + 1))
+        step = torch.tensor([[token]])
+        out = model(
+            input_ids=step,
+            position_ids=torch.full((3, 1, 1), place),
+            past_key_values=out.past_key_values,
+            use_cache=True,
+        )
+        place += 1
+    yield Written(tokenizer.decode(tokens, skip_special_tokens=True).strip(), True, total / (len(tokens) + 1))
+
+
+def pick(log_probs: Tensor, temperature: float, top_p: float, generator: torch.Generator) -> int:
+    """Greedy at temperature 0, else nucleus sampling (Holtzman et al. 2020)."""
+    if temperature == 0:
+        return int(log_probs.argmax())
+    probs, order = (log_probs / temperature).softmax(-1).sort(descending=True)
+    probs = probs * ((probs.cumsum(-1) - probs) < top_p)
+    return int(order[torch.multinomial(probs / probs.sum(), 1, generator=generator)])
+
+
+@torch.no_grad()
+def score(model: Any, processor: Any, prompt: Prompt, answers: Sequence[str]) -> list[float]:
+    """Mean log-probability a token of each answer (with its end) after `prompt`."""
+    tokenizer = processor.tokenizer
+    results = []
+    for answer in answers:
+        inputs = prepare(processor, [prompt])
+        ids = tokenizer(answer + tokenizer.eos_token, return_tensors="pt")["input_ids"]
+        length = inputs["input_ids"].shape[1]
+        position_ids = positions(model, inputs)
+        more = position_ids.max() + 1 + torch.arange(ids.shape[1])
+        extra = {k: inputs[k] for k in ("pixel_values_videos", "video_grid_thw") if k in inputs}
+        logits = model(
+            input_ids=torch.cat([inputs["input_ids"], ids], 1),
+            position_ids=torch.cat([position_ids, more.expand(3, 1, -1)], 2),
+            use_cache=False,
+            **extra,
+        ).logits[0, length - 1 : -1]
+        taken = logits.float().log_softmax(-1).gather(1, ids[0][:, None])
+        results.append(float(taken.mean()))
+    return results
+
+
+def perplexity(log_probability: float) -> float:
+    return math.exp(-log_probability)

@@ -1,0 +1,399 @@
+"""NextScenePipeline: what happens next, first in words (`think`), then in pictures (`act`).
+
+The paper's architecture from the ecosystem's classes: Qwen2.5-VL reads the story, learnable queries and a connector
+carry what it understood into the LTX diffusion transformer, which draws the next clip. One folder in hub layout.
+
+Letters: B batch, Q queries, C latent channels, F latent frames, h, w latent sides, T frames, H, W pixels.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import DiffusionPipeline
+from torch import Tensor
+
+from nsp_core import checkpoint, flow, prompts
+from nsp_core.errors import Cancelled, OutsideLanguage, UserError
+from nsp_core.language import Language
+from nsp_core.latents import (
+    Geometry,
+    check_geometry,
+    denormalise,
+    from_target,
+    normalise,
+    pack,
+    unpack,
+)
+from nsp_core.memory import ends, last_seen, words_of
+from nsp_core.model.vision_language import Prompt, Written, prepare, query_states, write
+from nsp_core.sampler import Step, denoise
+from nsp_core.types import (
+    Description,
+    Frames,
+    Latents,
+    Mode,
+    NextScene,
+    Progress,
+    SamplingOptions,
+    Scene,
+    SceneRequest,
+    ShouldStop,
+    StoryContext,
+    Thought,
+)
+
+
+class NextScenePipeline(DiffusionPipeline):  # type: ignore[misc]
+    """Implements `nsp_core.types.Predictor`.
+
+    Config (in model_index.json): clip size and rate, `dialect` of the prompts, `reference` and `residual_scale` of the
+    latents, `rope_scale`, recommended sampling per mode, and `in_world_psnr`: a picture that the autoencoder renders
+    worse than this was never part of the model's world.
+    """
+
+    model_cpu_offload_seq = "vision_language->connector->transformer->vae"
+    _optional_components: list[str] = []
+
+    def __init__(
+        self,
+        vision_language: Any,
+        processor: Any,
+        connector: Any,
+        transformer: Any,
+        vae: Any,
+        scheduler: Any,
+        width: int = 160,
+        height: int = 96,
+        num_frames: int = 17,
+        fps: int = 8,
+        dialect: str = "starter",
+        reference: str = "repeat_last",
+        residual_scale: list[float] | None = None,
+        rope_scale: Any = (2.0, 128.0, 128.0),
+        sampling: Any = None,
+        in_world_psnr: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.register_modules(
+            vision_language=vision_language,
+            processor=processor,
+            connector=connector,
+            transformer=transformer,
+            vae=vae,
+            scheduler=scheduler,
+        )
+        self.register_to_config(
+            width=width,
+            height=height,
+            num_frames=num_frames,
+            fps=fps,
+            dialect=dialect,
+            reference=reference,
+            residual_scale=residual_scale,
+            rope_scale=list(rope_scale),
+            sampling=sampling or DEFAULT_SAMPLING,
+            in_world_psnr=in_world_psnr,
+        )
+        self.language: Language | None = None
+        self.fingerprint = "unsaved"
+        self.geometry = check_geometry(
+            Geometry(width, height, num_frames, vae.spatial_compression_ratio, vae.temporal_compression_ratio)
+        )
+        channels = vae.config.latent_channels
+        self._scale = torch.tensor(residual_scale) if residual_scale else torch.ones(channels)
+        self._null: Tensor | None = None
+
+    # -- folders --------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def from_pretrained(cls, path: str | Path, **kwargs: Any) -> NextScenePipeline:
+        """Load one folder in hub layout. Raises CheckpointMismatch or ModelUnavailable with what is missing."""
+        return checkpoint.load_pipeline(cls, Path(path), super().from_pretrained, **kwargs)
+
+    def save_pretrained(self, save_directory: str | Path, **kwargs: Any) -> None:
+        super().save_pretrained(str(save_directory), **kwargs)
+        if self.language:
+            self.language.save(Path(save_directory))
+
+    # -- words ----------------------------------------------------------------------------------------------------
+
+    def describe(self, frames: Frames) -> Description:
+        """What is seen in a picture or clip (T, H, W, 3) of the model's size."""
+        clip = self.check_frames(frames)
+        written = self._last(write(self.vision_language, self.processor, Prompt(self.dialect.describe, (ends(clip),)), max_tokens=96))
+        fidelity = self.fidelity(clip)
+        return Description(written.text, fidelity >= self.config.in_world_psnr, float(np.exp(written.score)))
+
+    def think(
+        self,
+        context: StoryContext,
+        *,
+        steer: str | None = None,
+        alternatives: int = 1,
+        seed: int = 0,
+        should_stop: ShouldStop | None = None,
+    ) -> Iterator[Thought]:
+        """Stream the words of the next scene; the first alternative is the likeliest, the others are sampled."""
+        if steer is not None and self.language:
+            self.language.check(steer)
+        task = self.dialect.next if steer is None else self.dialect.steer.format(words=steer)
+        prompt = self.prompt(context, task)
+        told: set[str] = set()
+        number, tries = 0, 0
+        while number < alternatives and tries < 4 * alternatives:
+            warm = {} if tries == 0 else {"temperature": 1.0 + 0.1 * tries, "top_p": 0.95}
+            text = ""
+            for piece in write(self.vision_language, self.processor, prompt, seed=seed + tries, should_stop=should_stop, **warm):
+                text = piece.text
+                fresh = not any(t.startswith(text) for t in told)
+                if text.startswith(prompts.UNKNOWN[:12]):
+                    if tries == 0:
+                        self.decline(steer)
+                    break
+                if piece.done and text and text not in told:
+                    told.add(text)
+                    yield Thought(number, text, True, piece.score)
+                    number += 1
+                elif fresh and not piece.done:
+                    yield Thought(number, text)
+            tries += 1
+
+    def decline(self, steer: str | None) -> None:
+        examples = self.language.examples if self.language else ()
+        known = f" I know the picture-book world, for example: {examples[0]}" if examples else ""
+        raise OutsideLanguage(f"I don't know that yet: '{steer or ''}'.{known}", examples)
+
+    # -- pictures -------------------------------------------------------------------------------------------------
+
+    def act(self, request: SceneRequest, *, should_stop: ShouldStop | None = None) -> Iterator[Progress | NextScene]:
+        """Draw one take of `request.words`. Same request and seed -> identical raw frames (one machine, one thread count)."""
+        started = time.monotonic()
+        # 1 check
+        options = self.resolve(request.mode, request.options)
+        if self.language:
+            self.language.check(request.words)
+        steps = int(options.steps or 1)
+        yield Progress("read", 0, steps)
+        with torch.no_grad():
+            # 2 read the story once
+            conditions = self.encode_condition(request.context, request.words)
+            reference = self.encode_reference(request.context) if request.mode == "continue" else None
+            # 3 noise
+            x = self.prepare_noise(options.seed)
+            # 4 denoise
+            final: Step | None = None
+            for final in denoise(
+                lambda x, sigma: self.velocity(x, sigma, conditions, reference, float(options.guidance or 1)),
+                x,
+                flow.sigma_schedule(steps, float(options.shift or 1)),
+            ):
+                if should_stop and should_stop():
+                    raise Cancelled("Stopped while the pictures were being drawn.")
+                show = options.preview_every and final.index % options.preview_every == 0 and final.index < steps
+                preview = self.decode(self.to_latents(final.clean, reference)) if show else None
+                yield Progress("draw", final.index, steps, preview)
+            assert final is not None
+            # 5 decode
+            latents = self.to_latents(final.x, reference)
+            yield Progress("decode", steps, steps)
+            frames = self.decode(latents)
+        yield NextScene(
+            words=request.words,
+            frames=frames,
+            latents=latents[0].float().cpu().numpy(),
+            fps=self.config.fps,
+            mode=request.mode,
+            options=options,
+            seconds=time.monotonic() - started,
+            fingerprint=self.fingerprint,
+        )
+
+    def __call__(
+        self,
+        context: StoryContext,
+        words: str | None = None,
+        *,
+        steer: str | None = None,
+        mode: Mode = "continue",
+        options: SamplingOptions | None = None,
+    ) -> NextScene:
+        """Think (unless `words` are given), then act."""
+        options = options or SamplingOptions(preview_every=0)
+        if words is None:
+            words = self._last(self.think(context, steer=steer, seed=options.seed)).text
+        return self._last(self.act(SceneRequest(context, words, mode, options)))
+
+    # -- steps ----------------------------------------------------------------------------------------------------
+
+    @property
+    def dialect(self) -> prompts.Dialect:
+        return prompts.DIALECTS[self.config.dialect]
+
+    def resolve(self, mode: Mode, options: SamplingOptions) -> SamplingOptions:
+        """Fill in what the checkpoint recommends for `mode`; refuse what cannot be drawn."""
+        best = self.config.sampling[mode]
+        steps = options.steps if options.steps is not None else int(best["steps"])
+        guidance = options.guidance if options.guidance is not None else best["guidance"]
+        shift = options.shift if options.shift is not None else best["shift"]
+        if not 1 <= steps <= 200:
+            raise UserError(f"steps must be from 1 to 200, got {steps}.")
+        if not 1 <= guidance <= 20:
+            raise UserError(f"guidance must be from 1 to 20, got {guidance}.")
+        return SamplingOptions(steps, guidance, shift, options.seed, options.preview_every)
+
+    def check_frames(self, frames: Frames) -> Frames:
+        expected = (self.config.height, self.config.width, 3)
+        if frames.ndim != 4 or frames.shape[1:] != expected or frames.dtype != np.uint8 or not len(frames):
+            raise UserError(f"Frames must be uint8 (T, {expected[0]}, {expected[1]}, 3), got {frames.dtype} {frames.shape}.")
+        return frames
+
+    def prompt(self, context: StoryContext, task: str) -> Prompt:
+        """The story's words, the ends of the last scene that has pictures, and the task."""
+        scene = last_seen(context)
+        clips = () if scene is None or scene.frames is None else (ends(self.check_frames(scene.frames)),)
+        return Prompt(prompts.story_text(self.dialect, words_of(context), context.bible) + task, clips)
+
+    def encode_condition(self, context: StoryContext, words: str) -> tuple[Tensor, Tensor]:
+        """-> the connector's output for the scene and for the null prompt, each (1, Q, caption_channels)."""
+        prompt = self.prompt(context, self.dialect.draw.format(words=words))
+        return self.read(prompt), self.null_condition()
+
+    def null_condition(self) -> Tensor:
+        """Guidance's other side: an empty prompt through the reader with the same queries."""
+        if self._null is None:
+            self._null = self.read(Prompt(""))
+        return self._null
+
+    def read(self, prompt: Prompt) -> Tensor:
+        inputs = {k: v.to(self.connector.device) for k, v in prepare(self.processor, [prompt]).items()}
+        states, _ = query_states(self.vision_language, inputs, self.connector.queries)
+        return self.connector(states)
+
+    def encode_reference(self, context: StoryContext) -> Tensor:
+        """(1, C, F, h, w), normalised: latent 0 of the lossless last frame, then the tail of the last clip repeated."""
+        scene = last_seen(context)
+        if scene is None or scene.frames is None:
+            raise UserError("There is no picture to continue from: draw this scene with a cut, or begin with a picture.")
+        return self.reference_of(scene)
+
+    def reference_of(self, scene: Scene) -> Tensor:
+        assert scene.frames is not None
+        frames = self.check_frames(scene.frames)
+        count = self.config.num_frames
+        still = np.repeat(frames[-1:], count, 0)
+        head = self.encode(still[:1])
+        if scene.tail_latents is not None:
+            tail = torch.from_numpy(np.asarray(scene.tail_latents, np.float32))[None, :, -1:]
+        else:
+            tail = self.encode(frames if len(frames) == count else still)[:, :, -1:]
+        return torch.cat([head, tail.expand(-1, -1, self.geometry.latent_shape[0] - 1, -1, -1)], 2)
+
+    def encode(self, frames: Frames) -> Tensor:
+        """(T, H, W, 3) uint8 -> (1, C, F, h, w), normalised."""
+        x = torch.from_numpy(np.ascontiguousarray(frames)).permute(3, 0, 1, 2)[None].to(self.vae.device, self.vae.dtype)
+        latents = self.vae.encode(x / 127.5 - 1).latent_dist.mode()
+        return normalise(latents.float(), self.vae.latents_mean.float(), self.vae.latents_std.float())
+
+    def decode(self, latents: Tensor) -> Frames:
+        """(1, C, F, h, w), normalised -> (T, H, W, 3) uint8."""
+        raw = denormalise(latents, self.vae.latents_mean.float(), self.vae.latents_std.float())
+        y = self.vae.decode(raw.to(self.vae.dtype)).sample[0].float().clamp(-1, 1)
+        return ((y + 1) * 127.5).round().to(torch.uint8).permute(1, 2, 3, 0).cpu().numpy()
+
+    def fidelity(self, frames: Frames) -> float:
+        """PSNR in dB of a frame through the autoencoder: low for pictures from outside the model's world."""
+        with torch.no_grad():
+            back = self.decode(self.encode(frames[-1:]))
+        error = np.square(back.astype(np.float32) - frames[-1:].astype(np.float32)).mean()
+        return float(10 * np.log10(255**2 / max(error, 1e-6)))
+
+    def prepare_noise(self, seed: int) -> Tensor:
+        """Drawn on the CPU in fp32, so that a seed means the same on every device."""
+        generator = torch.Generator("cpu").manual_seed(seed)
+        shape = (1, self.vae.config.latent_channels, *self.geometry.latent_shape)
+        return torch.randn(shape, generator=generator).to(self.transformer.device)
+
+    def velocity(
+        self, x: Tensor, sigma: float, conditions: tuple[Tensor, Tensor], reference: Tensor | None, guidance: float
+    ) -> Tensor:
+        """Guided velocity, shaped like x. With a reference the first latent frame is clean: timestep 0, velocity 0."""
+        clean = 0
+        if reference is not None:
+            x = torch.cat([reference[:, :, :1].to(x), x[:, :, 1:]], 2)
+            clean = 1
+        both = conditions if guidance != 1 else conditions[:1]
+        batch = len(both)
+        out = predict_velocity(
+            self.transformer,
+            x.expand(batch, -1, -1, -1, -1),
+            torch.full((batch,), sigma),
+            torch.cat(both),
+            clean_frames=clean,
+            rope_scale=tuple(self.config.rope_scale),
+        )
+        v = flow.guide(out[:1], out[1:], guidance) if batch == 2 else out.float()
+        if clean:
+            v = torch.cat([torch.zeros_like(v[:, :, :1]), v[:, :, 1:]], 2)
+        return v
+
+    def to_latents(self, x: Tensor, reference: Tensor | None) -> Tensor:
+        """From what the transformer predicts to normalised latents of the clip."""
+        if reference is None:
+            return x
+        target = torch.cat([reference[:, :, :1], x[:, :, 1:]], 2)
+        return from_target(target, reference, self.config.reference, self._scale.to(x))
+
+    @staticmethod
+    def _last(items: Iterator[Any]) -> Any:
+        last = None
+        for item in items:  # noqa: B007
+            last = item
+        if last is None:
+            raise UserError("The model had nothing to say; steer it with a few words.")
+        return last
+
+
+DEFAULT_SAMPLING = {
+    "continue": {"steps": 16, "guidance": 2.0, "shift": 2.0},
+    "cut": {"steps": 20, "guidance": 3.0, "shift": 4.0},
+}
+
+
+def predict_velocity(
+    transformer: Any,
+    x: Tensor,
+    sigma: Tensor,
+    condition: Tensor,
+    *,
+    clean_frames: int = 0,
+    rope_scale: tuple[float, ...] = (2.0, 128.0, 128.0),
+) -> Tensor:
+    """The transformer on latents (B, C, F, h, w) at `sigma` (B,), the first `clean_frames` at timestep 0.
+
+    Training calls this too: what is trained is what is shipped.
+    """
+    batch, _, frames, height, width = x.shape
+    timestep = sigma.to(x)[:, None].expand(batch, frames * height * width) * flow.TRAIN_TIMESTEPS
+    if clean_frames:
+        timestep = timestep.clone()
+        timestep[:, : clean_frames * height * width] = 0
+    out = transformer(
+        hidden_states=pack(x).to(transformer.dtype),
+        encoder_hidden_states=condition.to(transformer.dtype),
+        timestep=timestep,
+        encoder_attention_mask=None,
+        num_frames=frames,
+        height=height,
+        width=width,
+        rope_interpolation_scale=rope_scale,
+    ).sample
+    return unpack(out, (frames, height, width))
+
+
+__all__ = ["DEFAULT_SAMPLING", "Latents", "NextScenePipeline", "Written", "predict_velocity"]

@@ -1,0 +1,173 @@
+"""The one training loop: batch -> loss -> backward -> clip -> step -> average -> log, with exact resume.
+
+Everything random is drawn from (seed, step), so a run that was killed and resumed on one machine takes the same steps
+as one that was not: no generator state is stored. A run is cut into pieces of `minutes`; SIGTERM ends a piece early.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from training import checkpoint
+from training.ema import Ema
+from training.objective import Objective
+from training.optim import Optimiser
+
+log = logging.getLogger(__name__)
+PREEMPTED = 75  # sysexits EX_TEMPFAIL: saved, run me again
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    steps: int
+    muon_lr: float = 1.5e-3
+    adam_lr: float = 1e-3
+    weight_decay: float = 0.0
+    warmup: int = 20
+    decay_from: float = 0.6  # share of `steps` after which the rate falls linearly
+    floor: float = 0.02  # last rate as a share of the first
+    clip: float = 1.0
+    ema: float = 0.995
+    seed: int = 0
+    log_every: int = 20
+    eval_every: int = 500
+    save_minutes: float = 5.0
+    spike: float = 20.0  # a loss above this many running means stops the run
+    autocast: bool = True
+
+
+def learning_rate(step: int, config: LoopConfig) -> float:
+    """Share of the base rate at `step`: linear warm-up, flat, linear fall to `floor`."""
+    if step < config.warmup:
+        return (step + 1) / config.warmup
+    start = config.decay_from * config.steps
+    if step < start:
+        return 1.0
+    return max(config.floor, 1 - (1 - config.floor) * (step - start) / max(1.0, config.steps - start))
+
+
+def train(
+    objective: Objective,
+    config: LoopConfig,
+    out: Path,
+    *,
+    adam_names: tuple[str, ...] = (),
+    info: dict[str, Any] | None = None,
+    minutes: float = math.inf,
+    resume: bool = True,
+    on_eval: Callable[[int, dict[str, float]], None] | None = None,
+) -> int:
+    """Run until `config.steps` or the end of this piece. Returns 0 when done, 75 when cut short and saved.
+
+    Raises FloatingPointError when the loss is not finite or jumps beyond `spike` times its running mean.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    module = objective.module
+    optimiser = Optimiser(
+        module.named_parameters(),
+        muon_lr=config.muon_lr,
+        adam_lr=config.adam_lr,
+        weight_decay=config.weight_decay,
+        adam_names=adam_names,
+    )
+    ema = Ema(module, config.ema)
+    step = _restore(objective, optimiser, ema, out / "checkpoints") if resume else 0
+    device = next(module.parameters()).device
+    stop = _Stop()
+    started = saved = time.monotonic()
+    running, begun = 0.0, step
+
+    def save() -> None:
+        checkpoint.save(
+            out / "checkpoints", step, dict(module.state_dict()), ema.state_dict(), optimiser.state_dict(), info or {}
+        )
+
+    with stop, (out / "metrics.jsonl").open("a") as metrics:
+        while step < config.steps:
+            if stop.asked or time.monotonic() - started > minutes * 60:
+                save()
+                return PREEMPTED
+            batch = objective.batch(np.random.default_rng((config.seed, step)))
+            generator = torch.Generator(device).manual_seed(config.seed * 1_000_003 + step)
+            optimiser.set_lr(learning_rate(step, config))
+            with torch.autocast(device.type, torch.bfloat16, enabled=config.autocast):
+                loss, figures = objective.loss(batch, generator)
+            value = float(loss.detach())
+            if not math.isfinite(value) or (step > begun + 50 and value > config.spike * running):
+                raise FloatingPointError(f"The loss went to {value:.3g} at step {step} (running mean {running:.3g}).")
+            running = value if step == begun else 0.98 * running + 0.02 * value
+            optimiser.zero_grad()
+            loss.backward()
+            norm = torch.nn.utils.clip_grad_norm_(optimiser.parameters, config.clip)
+            optimiser.step()
+            step += 1
+            ema.update(module, step)
+            if step % config.log_every == 0:
+                row = {"step": step, "seconds": round(time.monotonic() - started, 1), "loss": running}
+                row |= {"norm": float(norm), **figures}
+                metrics.write(json.dumps(row) + "\n")
+                metrics.flush()
+                log.info(" ".join(f"{k} {v:.4g}" for k, v in row.items()))
+            if step % config.eval_every == 0 or step == config.steps:
+                held_out = evaluate(objective, ema)
+                metrics.write(json.dumps({"step": step, "held_out": held_out}) + "\n")
+                log.info("held out: %s", " ".join(f"{k} {v:.4g}" for k, v in held_out.items()))
+                if on_eval:
+                    on_eval(step, held_out)
+            if time.monotonic() - saved > config.save_minutes * 60:
+                save()
+                saved = time.monotonic()
+    save()
+    return 0
+
+
+def evaluate(objective: Objective, ema: Ema) -> dict[str, float]:
+    """Held-out figures of the averaged weights; the trained weights are put back afterwards."""
+    module = objective.module
+    kept = {n: p.detach().clone() for n, p in module.named_parameters() if n in ema.shadow}
+    ema.copy_to(module)
+    module.eval()
+    with torch.no_grad():
+        figures = objective.evaluate()
+        for name, p in module.named_parameters():
+            if name in kept:
+                p.copy_(kept[name])
+    module.train()
+    return figures
+
+
+def _restore(objective: Objective, optimiser: Optimiser, ema: Ema, folder: Path) -> int:
+    if not checkpoint.list_steps(folder):
+        return 0
+    saved = checkpoint.load(folder)
+    objective.module.load_state_dict(saved.model)
+    ema.load_state_dict(saved.ema)
+    if saved.optimiser is not None:
+        optimiser.load_state_dict(saved.optimiser)
+    log.info("resumed at step %d%s", saved.step, "" if saved.optimiser else " with fresh optimiser state")
+    return saved.step
+
+
+class _Stop:
+    """SIGTERM asks the loop to save and leave; the handler of before is put back."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def __enter__(self) -> _Stop:
+        self._before = signal.signal(signal.SIGTERM, lambda *_: setattr(self, "asked", True))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGTERM, self._before)

@@ -334,7 +334,7 @@ def set_up(project: Any, extras: Tuple[str, ...], wanted: List[str]) -> None:
     started = time.monotonic()
     if not venv_python().exists():
         say("Setting up .venv (once; a few minutes and a few gigabytes) ...")
-        run_quietly([sys.executable, "-m", "venv", "--clear", str(VENV)], "making .venv")
+        run_quietly([sys.executable, "-I", "-m", "venv", "--clear", str(VENV)], "making .venv")
     elif not any(stamp_file(each).exists() for each in SETS):
         # Somebody else's .venv, or one whose set-up was cut off: complete it, unless there is nothing to do.
         if not unmet(wanted + [DISTRIBUTION], venv_site_packages()):
@@ -344,12 +344,13 @@ def set_up(project: Any, extras: Tuple[str, ...], wanted: List[str]) -> None:
         say("The project's requirements changed or more of them are needed: updating .venv ...")
     site_packages = venv_site_packages()
     if site_packages is None or not (site_packages / "pip").is_dir():
-        run_quietly([str(venv_python()), "-m", "ensurepip"], "adding pip to .venv")
+        run_quietly([str(venv_python()), "-I", "-m", "ensurepip"], "adding pip to .venv")
     for each in SETS:
         with contextlib.suppress(FileNotFoundError):
             stamp_file(each).unlink()
     target = "{}[{}]".format(ROOT, ",".join(extras)) if extras else str(ROOT)
-    install = [str(venv_python()), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+    # -I: a PYTHONPATH must not make pip believe that something is installed here already.
+    install = [str(venv_python()), "-I", "-m", "pip", "install", "-q", "--disable-pip-version-check"]
     run_quietly(install + ["-c", str(ROOT / "constraints.txt"), "-e", target], "installing the requirements")
     # Last, so that a start that was cut off anywhere above is done again.
     stamp_file(extras).write_text(stamp_of(project, extras), encoding="utf-8")

@@ -37,8 +37,7 @@ def main(arguments: list[str]) -> int:
     steps: list[tuple[str, list[str]]] = []
     if not full and not passed_on:  # asked for one test file, a person wants that one test
         steps += [
-            ("ruff check", ["ruff", "check", "."]),
-            ("ruff format", ["ruff", "format", "--check", "."]),
+            ("ruff", ["ruff", "check", "."]),
             ("mypy nsp_core", ["mypy"]),
         ]
     steps.append(("pytest", ["pytest", *selection(full), "--durations=10", *passed_on]))
@@ -49,7 +48,8 @@ def main(arguments: list[str]) -> int:
         code = subprocess.run([sys.executable, "-m", module, *options], cwd=ROOT, env=environment).returncode
         if name == "pytest" and code == PYTEST_FOUND_NOTHING and full:
             code = 0  # nothing is marked `full` (yet)
-        print(f"== {name}: {'ok' if code == 0 else f'failed ({code})'} in {time.monotonic() - started:.0f} s", flush=True)
+        verdict = "ok" if code == 0 else f"failed ({code})"
+        print(f"== {name}: {verdict} in {time.monotonic() - started:.0f} s", flush=True)
         if code:
             failed.append(name)
     if failed:
@@ -63,9 +63,13 @@ def selection(full: bool) -> list[str]:
     return ["-m", "full"] if os.environ.get("WHATNEXT_FULL_ONLY") else []
 
 
+def find_chromium() -> str | None:
+    return next(filter(None, map(shutil.which, BROWSERS)), None)
+
+
 def provide_chromium() -> None:
     """Browser journeys use the system's Chromium. Where that can be installed without asking, it is."""
-    if any(shutil.which(name) for name in BROWSERS):
+    if find_chromium():
         return
     if shutil.which("apt-get") and hasattr(os, "geteuid") and os.geteuid() == 0:
         print("Installing Debian's chromium for the browser tests ...", flush=True)
@@ -73,7 +77,7 @@ def provide_chromium() -> None:
         noninteractive = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
         for command in (install, ["apt-get", "update", "-qq"], install):
             subprocess.run(command, env=noninteractive, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            if shutil.which("chromium"):
+            if find_chromium():
                 return
     print("No Chromium: browser tests are skipped. Install it (Debian: apt-get install chromium).", flush=True)
 

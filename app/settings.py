@@ -1,0 +1,133 @@
+"""What can be set, and where it is kept. Knows nothing of pages, tables or models.
+
+Every value can be given by an environment variable: WHATNEXT_DATA, WHATNEXT_MODEL, WHATNEXT_DEVICE ... (the name
+of the field in capitals). The worker reads the same values from a small JSON file that the page writes for it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from nsp_core.errors import ConfigError
+
+ROOT = Path(__file__).resolve().parents[1]
+STARTER = ROOT / "assets" / "starter"
+DEFAULT_PREDICTOR = "app.predictors:load"
+
+
+def default_data_dir() -> Path:
+    """The platform's own folder for a program's data."""
+    from platformdirs import user_data_path
+
+    return user_data_path("what-happens-next", appauthor=False)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings of one running program. Times are in seconds."""
+
+    data_dir: Path
+    model: str = str(STARTER)  # a folder in hub layout; what `predictor` is called with
+    predictor: str = DEFAULT_PREDICTOR  # "module:function" that returns a nsp_core.types.Predictor
+    device: str = "cpu"
+    threads: int = 0  # 0: the libraries decide
+    in_process: bool = False  # ZeroGPU: jobs run inside the event handler, no worker process
+
+    # what the model is shown of a story
+    context_scenes: int = 12  # scenes whose words are read: the first one and the latest
+    context_frames: int = 3  # of these, the latest whose pictures are read too
+
+    # jobs and processes
+    heartbeat_every: float = 1.0
+    worker_exit_after: float = 60.0  # without a sign of life from a page
+    worker_poll: float = 0.05  # between looks at the queue while a page is in use
+    worker_poll_idle: float = 0.5
+    worker_lost_after: float = 30.0  # a worker that is alive but silent for so long is killed
+    cancel_kill_after: float = 20.0  # a cancelled job that has not ended by then costs the worker
+    stop_grace: float = 5.0  # how long a worker may take to end when the program is closed
+    progress_every: float = 0.2  # at most five writes of progress a second
+    cancel_every: float = 0.1
+    max_attempts: int = 2
+
+    @property
+    def database(self) -> Path:
+        return self.data_dir / "whatnext.db"
+
+    @property
+    def media_dir(self) -> Path:
+        return self.data_dir / "media"
+
+    @property
+    def previews_dir(self) -> Path:
+        return self.data_dir / "previews"
+
+    @property
+    def locks_dir(self) -> Path:
+        return self.data_dir / "locks"
+
+    @property
+    def logs_dir(self) -> Path:
+        return self.data_dir / "logs"
+
+    @property
+    def run_dir(self) -> Path:
+        return self.data_dir / "run"
+
+    @property
+    def backups_dir(self) -> Path:
+        return self.data_dir / "backups"
+
+    @property
+    def model_key(self) -> str:
+        """Two workers with the same key are interchangeable: a page adopts a worker only when the keys are equal."""
+        return json.dumps([self.predictor, self.model, self.device, self.threads])
+
+    def make_folders(self) -> None:
+        for folder in (self.data_dir, self.media_dir, self.previews_dir, self.locks_dir, self.logs_dir, self.run_dir):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def to_json(self) -> str:
+        return json.dumps({k: str(v) if isinstance(v, Path) else v for k, v in asdict(self).items()}, indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> Settings:
+        return cls(**_typed(json.loads(text), "the settings file"))
+
+    @classmethod
+    def from_environment(cls, env: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
+        """Defaults, then WHATNEXT_* of the environment, then `overrides` that are not None."""
+        env = os.environ if env is None else env
+        names = {f"WHATNEXT_{'DATA' if f.name == 'data_dir' else f.name.upper()}": f.name for f in fields(cls)}
+        given = {name: env[key] for key, name in names.items() if env.get(key)}
+        values = _typed(given, "the environment")
+        values.setdefault("data_dir", default_data_dir())
+        base = cls(**values)
+        return replace(base, **_typed({k: v for k, v in overrides.items() if v is not None}, "the call"))
+
+
+def _typed(given: Mapping[str, Any], source: str) -> dict[str, Any]:
+    kinds = {f.name: f.type for f in fields(Settings)}
+    values: dict[str, Any] = {}
+    for name, raw in given.items():
+        if name not in kinds:
+            raise ConfigError(f"{name} in {source} is no setting; the settings are {', '.join(sorted(kinds))}.")
+        kind = kinds[name]
+        try:
+            if kind == "Path":
+                values[name] = Path(raw).expanduser().resolve()
+            elif kind == "bool":
+                values[name] = raw if isinstance(raw, bool) else str(raw).lower() in ("1", "true", "yes", "on")
+            elif kind == "int":
+                values[name] = int(raw)
+            elif kind == "float":
+                values[name] = float(raw)
+            else:
+                values[name] = str(raw)
+        except ValueError:
+            raise ConfigError(f"{name} in {source} must be a number, got {raw!r}.") from None
+    return values

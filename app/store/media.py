@@ -1,0 +1,190 @@
+"""Files named by their content: media/ab/<sha256>.<ext>. Knows nothing of stories.
+
+A file is written to a temporary name, forced to disk and renamed, so a name never points to half a file; its row is
+written after it. What has no row, or a row without links, is swept up later.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import text
+from sqlmodel import Session, select
+
+from app.identity import new_id
+from app.store.errors import NotFound
+from app.store.models import MediaLinkRow, MediaRow
+from nsp_core.errors import UnreadableMedia
+
+# what a browser is sent, and as what; nothing that a browser would run
+SERVED = {
+    "mp4": "video/mp4",
+    "webm": "video/webm",
+    "png": "image/png",
+    "jpg": "image/jpeg",
+    "webp": "image/webp",
+    "gif": "image/gif",
+    "avif": "image/avif",
+}
+# what is kept: that, what people upload, and our own lossless files
+KEPT = frozenset(SERVED) | {
+    "npy",
+    "jpeg",
+    "heic",
+    "heif",
+    "bmp",
+    "tif",
+    "tiff",
+    "mov",
+    "m4v",
+    "mkv",
+    "avi",
+    "mpg",
+    "mpeg",
+}
+_NAME = re.compile(r"([0-9a-f]{64})\.([a-z0-9]{1,5})")
+
+
+@dataclass(frozen=True)
+class MediaFile:
+    """A file that is on disk under its name; the row may still be missing."""
+
+    sha256: str
+    ext: str
+    bytes: int
+    width: int | None = None
+    height: int | None = None
+    frame_count: int | None = None
+    fps: float | None = None
+    seconds: float | None = None
+    has_audio: bool | None = None
+
+    @property
+    def name(self) -> str:
+        return f"{self.sha256}.{self.ext}"
+
+
+class Media:
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def path(self, name: str) -> Path:
+        """Where the file of that name is. Raises NotFound for a name that no file of ours can have."""
+        match = _NAME.fullmatch(name)
+        if match is None or match[2] not in KEPT:
+            raise NotFound("There is no such file: media are named <sha256>.<ext>.")
+        return self.root / name[:2] / name
+
+    def read(self, name: str) -> bytes:
+        try:
+            return self.path(name).read_bytes()
+        except FileNotFoundError:
+            raise NotFound(f"The file {name} is gone from {self.root}: restore a backup of that folder.") from None
+
+    def put_bytes(self, data: bytes, ext: str, **facts: Any) -> MediaFile:
+        def fill(partial: Path) -> None:
+            partial.write_bytes(data)
+
+        return self._keep(hashlib.sha256(data).hexdigest(), len(data), ext, fill, facts)
+
+    def put_file(self, source: Path, ext: str = "", **facts: Any) -> MediaFile:
+        """Keep a copy of `source`. The extension is the source's own when none is given."""
+        digest = hashlib.sha256()
+        with source.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+        ext = ext or source.suffix.lstrip(".")
+
+        def fill(partial: Path) -> None:
+            shutil.copyfile(source, partial)
+
+        return self._keep(digest.hexdigest(), source.stat().st_size, ext, fill, facts)
+
+    def make(self, ext: str, write: Callable[[Path], Any], **facts: Any) -> MediaFile:
+        """Let `write` produce a file at a path of the right extension, then keep it."""
+        scratch = self.root / "tmp"
+        scratch.mkdir(parents=True, exist_ok=True)
+        partial = scratch / f"{new_id()}.{ext}"
+        try:
+            write(partial)
+            return self.put_file(partial, ext, **facts)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def _keep(self, sha256: str, size: int, ext: str, fill: Callable[[Path], None], facts: dict[str, Any]) -> MediaFile:
+        ext = ext.lower()
+        if ext not in KEPT:
+            raise UnreadableMedia(
+                f"Files of type .{ext} cannot be used; use a picture (png, jpg, webp) or a clip (mp4)."
+            )
+        media = MediaFile(sha256, ext, size, **facts)
+        target = self.path(media.name)
+        if target.exists() and target.stat().st_size == size:
+            return media
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.with_name(f"{media.name}.{new_id()[-12:]}.partial")
+        try:
+            fill(partial)
+            with partial.open("rb+") as file:
+                os.fsync(file.fileno())
+            os.replace(partial, target)
+            _sync_folder(target.parent)
+        finally:
+            partial.unlink(missing_ok=True)
+        return media
+
+    @staticmethod
+    def record(session: Session, media: MediaFile) -> None:
+        """The row of a file that is already on disk. A file that is known stays as it was first written."""
+        if session.get(MediaRow, media.sha256) is None:
+            session.add(MediaRow(**media.__dict__))
+            session.flush()
+
+    @classmethod
+    def link(cls, session: Session, media: MediaFile, role: str, *, owner_id: str, **user: Any) -> None:
+        """`user` is one of take_id, scene_id, job_id, and perhaps number and name."""
+        cls.record(session, media)
+        session.add(MediaLinkRow(owner_id=owner_id, media_sha256=media.sha256, role=role, **user))
+
+    @staticmethod
+    def known(session: Session, name: str, owner_id: str | None) -> MediaFile:
+        """The file of that name, if that person has a use for it. `None` is the program itself."""
+        query = select(MediaRow).where(MediaRow.sha256 == name.partition(".")[0])
+        if owner_id is not None:
+            query = query.join(MediaLinkRow).where(MediaLinkRow.owner_id == owner_id)
+        row = session.exec(query.limit(1)).first()
+        if row is None:
+            raise NotFound("There is no such file among your stories.")
+        return MediaFile(**row.model_dump(exclude={"created_at"}))
+
+    def sweep(self, session: Session, candidates: list[str]) -> list[Path]:
+        """Remove the rows among `candidates` (hashes) that nothing links to; returns their files, to be unlinked after
+        the commit: a kill in between leaves a file without a row, never a row without a file."""
+        found = []
+        for sha256 in candidates:
+            row = session.get(MediaRow, sha256)
+            used = session.connection().execute(
+                text("SELECT 1 FROM media_link WHERE media_sha256 = :sha LIMIT 1"), {"sha": sha256}
+            )
+            if row is not None and used.first() is None:
+                found.append(self.path(f"{row.sha256}.{row.ext}"))
+                session.delete(row)
+        session.flush()
+        return found
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the rename itself durable, where the system lets a folder be synced."""
+    if os.name == "posix":
+        fd = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)

@@ -10,16 +10,18 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from training.picturebook.rules import AMBIENT, MEMORY, RULES, step
+from training.picturebook.rules import AMBIENT, RULES, step
 from training.picturebook.world import COLOUR_HIDDEN, COLOURED, COLOURS, LIGHTS, PLACES, STATES, Event, Thing, World
 
 SCENES_VERSION = 1
 
 Allowed = Callable[[World, Event], bool]
 
-AMBIENT_CHANCE = 0.04  # that the sky acts although something else could
-WILD_CHANCE = 0.2  # that a beginning is put together from anything
-SIMPLE_CHANCE = 0.15  # that only one thing of a combination is there
+AMBIENT_CHANCE = 0.03  # that the sky acts although something else could
+WILD_CHANCE = 0.12  # that a beginning is put together from anything
+DRAFTS = 5  # a story is the best of so many
+SKY_COST = 2.0
+SIMPLE_CHANCE = 0.08  # that only one thing of a combination is there
 
 # Combinations that have a future together: kind:state|state ...
 COMBINATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -42,6 +44,11 @@ COMBINATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("meadow shore mountain", ("cat:awake|asleep", "blocks:tower|fallen", "bear:awake|asleep")),
     ("meadow shore mountain", ("ball:resting", "box:open|closed", "bear:awake|asleep")),
     ("meadow shore mountain", ("ball:resting", "box:open", "bear:awake")),
+    ("meadow shore mountain", ("ball:resting", "blocks:tower")),
+    ("meadow shore mountain", ("ball:resting", "blocks:tower|fallen", "cat:awake")),
+    ("meadow shore mountain", ("ball:resting", "balloon:floating")),
+    ("meadow shore mountain", ("tree:apples", "bear:awake|asleep")),
+    ("meadow shore", ("tree:blossom|apples", "bee:flying")),
     ("meadow shore mountain", ("balloon:floating", "candle:lit", "cat:awake|asleep")),
     ("meadow shore mountain", ("balloon:floating", "candle:out|lit", "bear:awake")),
     ("meadow shore mountain", ("balloon:floating", "candle:lit|out")),
@@ -59,15 +66,22 @@ COMBINATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("meadow shore", ("puddle:water|duck|frog", "snowman:standing")),
 )
 
-# How eagerly a rule is taken when it can be; the rest are 1.
+# How eagerly a rule is taken when it can be: measured so that no rule is common and none is missing.
 EAGERNESS: dict[str, float] = {
-    **dict.fromkeys(MEMORY, 4.0),
-    "cat_startles": 6.0, "balloon_pops": 2.0, "ball_into_box": 2.0, "tree_bears": 3.0, "bear_eats_apple": 1.5,
-    "cat_chases_bird": 1.5, "ball_topples_blocks": 2.0, "cat_topples_blocks": 1.5, "snow_buries_seed": 1.5,
-    "wilted_drops_seed": 2.0, "ice_thaws": 1.5, "flower_draws_bee": 1.3, "snowman_melts": 1.5,
-    "cat_shelters": 1.5, "bear_shelters": 1.5, "rain_makes_puddle": 0.5, "bear_arrives": 0.5, "bear_sleeps": 0.4,
-    "cat_sleeps": 0.6, "bird_sleeps": 0.7, "lamp_goes_out": 0.7, "box_slams": 0.7, "box_opens_empty": 0.7,
-    "snowman_built": 0.8, "bee_leaves_rain": 0.8,
+    "snowman_built": 0.98, "snowman_melts": 1.9, "puddle_draws_duck": 0.04, "puddle_draws_frog": 0.04,
+    "frog_hops_off": 0.059, "duck_leaves": 0.67, "puddle_freezes": 16.0, "ice_thaws": 16.0,
+    "rain_makes_puddle": 0.04, "lamp_lights": 7.0, "lamp_goes_out": 0.58, "seed_sprouts": 7.9,
+    "sprout_flowers": 2.4, "flower_draws_bee": 0.84, "bee_leaves_rain": 6.0, "flower_closes": 2.6,
+    "flower_opens": 3.1, "flower_wilts": 8.4, "wilted_drops_seed": 16.0, "snow_buries_seed": 4.0,
+    "seed_reappears": 16.0, "tree_blossoms": 0.75, "tree_bears": 16.0, "apple_falls": 16.0, "tree_bares": 6.1,
+    "egg_cracks": 7.5, "chick_hatches": 0.37, "chick_eats_seed": 12.0, "bird_flies_off": 1.7, "bird_returns": 3.3,
+    "bird_sleeps": 1.4, "bird_wakes": 4.2, "cat_startles": 16.0, "cat_returns": 16.0, "cat_sleeps": 0.32,
+    "cat_wakes": 0.83, "cat_chases_bird": 6.1, "cat_shelters": 5.6, "cat_comes_out": 16.0, "bear_sleeps": 0.04,
+    "bear_wakes": 0.13, "bear_shelters": 2.3, "bear_comes_out": 16.0, "bear_arrives": 0.04, "bear_eats_apple": 16.0,
+    "ball_topples_blocks": 16.0, "cat_topples_blocks": 11.0, "ball_rolls": 4.2, "bear_builds": 0.63,
+    "ball_into_box": 1.9, "ball_from_box": 16.0, "box_opens_empty": 1.5, "box_slams": 2.0, "balloon_pops": 1.3,
+    "balloon_floats_off": 1.4, "balloon_returns": 16.0, "rain_douses_candle": 16.0, "wind_douses_candle": 12.0,
+    "bear_lights_candle": 1.2, "bear_blows_out": 6.4,
 }  # fmt: skip
 
 
@@ -127,13 +141,13 @@ def choose(
         return _choose_sky(world, sky, rng, rules, past)
     if not acting:
         return None
-    recent = [event.rule for event in past[-6:]]
+    recent = [event.rule for event in past]
     picks = [rng.choice(group) for group in acting.values()]
     weights = []
     for event in picks:
         weight = EAGERNESS.get(event.rule, 1.0) * 0.3 ** recent.count(event.rule)
         onward = _acting_rules(step(world, event), rules)
-        weights.append(weight * (0.4 + len(onward.difference(recent, {event.rule}))))
+        weights.append(weight * (0.1 + _worth(onward - {event.rule}, recent)))
     return rng.choices(picks, weights)[0]
 
 
@@ -148,6 +162,13 @@ def story(
     """A beginning and up to `scenes - 1` events; shorter only when `rules` or `allowed` leave nothing."""
     if scenes < 1:
         raise ValueError(f"a story of {scenes} scenes was asked for, but it has at least 1: ask for more")
+    drafts = [_draft(rng, scenes, rules, start, allowed) for _ in range(DRAFTS)]
+    return max(drafts, key=_interest)  # the first of equals
+
+
+def _draft(
+    rng: Random, scenes: int, rules: Collection[str] | None, start: World | None, allowed: Allowed | None
+) -> Story:
     worlds = [begin(rng, rules) if start is None else start]
     events: list[Event] = []
     while len(worlds) < scenes:
@@ -157,6 +178,13 @@ def story(
         events.append(event)
         worlds.append(step(worlds[-1], event))
     return Story(tuple(worlds), tuple(events))
+
+
+def _interest(one: Story) -> float:
+    """Different happenings count, rare ones more; the sky and repetition cost."""
+    rules = [event.rule for event in one.events]
+    worth = sum(EAGERNESS.get(rule, 1.0) ** 0.5 for rule in sorted(set(rules)) if rule not in AMBIENT)
+    return worth - SKY_COST * sum(rule in AMBIENT for rule in rules)
 
 
 def chain_length(one: Story) -> int:
@@ -177,7 +205,7 @@ def _choose_sky(
     world: World, sky: list[Event], rng: Random, rules: Collection[str] | None, past: Sequence[Event]
 ) -> Event:
     """The sky's event that lets most happen, now or one more turn of the sky later."""
-    recent = [event.rule for event in past[-5:]]
+    recent = [event.rule for event in past]
     weights = []
     for event in sky:
         after = step(world, event)

@@ -1,0 +1,143 @@
+"""Pictures and animations by PIL: upright, sRGB, 8 bits, on white where they are transparent.
+
+Called by read.py, which has already found out by content that PIL is the reader and turns every error that a broken
+file causes into UnreadableMedia.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageCms, ImageOps
+
+from nsp_core.errors import UnreadableMedia
+from nsp_core.media.clip import Limits, MediaClip, megapixels
+from nsp_core.media.geometry import at_constant_rate, fit_side
+from nsp_core.types import Frames
+
+_ANIMATED = {"GIF", "WEBP", "PNG", "AVIF"}  # a TIFF's pages or an MPO's views are no animation
+_EXIF_ORIENTATION = 0x0112
+
+
+def read_picture(
+    path: Path, reader: str, *, max_seconds: float, start: float, fps: float | None, side: int, limits: Limits
+) -> MediaClip:
+    formats = ["JPEG", "MPO"] if reader == "JPEG" else [reader]
+    if reader == "HEIF":
+        from pillow_heif import register_heif_opener
+
+        register_heif_opener()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit speaks instead
+        try:
+            image = Image.open(path, formats=formats)
+        except Image.DecompressionBombError:
+            raise UnreadableMedia(
+                f"{path.name} claims more pixels than any camera makes, at most {megapixels(limits.pixels)} are "
+                "read; make it smaller and try again."
+            ) from None
+    with image:
+        width, height = image.size
+        if width * height > limits.pixels:
+            raise UnreadableMedia(
+                f"{path.name} has {megapixels(width * height)}, at most {megapixels(limits.pixels)} are read; "
+                "make it smaller and try again."
+            )
+        if reader in _ANIMATED and getattr(image, "n_frames", 1) > 1:
+            return _read_animation(image, path.name, max_seconds, start, fps or 24.0, side, limits)
+        frame, notes = _one_frame(image, side)
+        turned = frame.shape[1] > frame.shape[0] if width < height else frame.shape[1] < frame.shape[0]
+        return MediaClip(
+            frames=frame[None],
+            fps=0.0,
+            kind="picture",
+            note=" ".join(notes),
+            source_width=height if turned else width,
+            source_height=width if turned else height,
+        )
+
+
+def _one_frame(image: Image.Image, side: int) -> tuple[Frames, list[str]]:
+    notes: list[str] = []
+    if image.format in ("JPEG", "MPO"):
+        image.draft(None, (side, side))  # decodes a large photo at 1/2, 1/4 or 1/8: seconds become milliseconds
+    if image.getexif().get(_EXIF_ORIENTATION, 1) not in (0, 1):
+        notes.append("It was turned upright.")
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
+        image = Image.fromarray(_to_eight_bits(image))
+        notes.append("Its brightness was brought to 8 bits.")
+    has_alpha = image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info
+    profile = image.info.get("icc_profile")
+    if has_alpha:
+        image = image.convert("RGBA")
+        notes.append("Transparent parts are white.")
+    elif image.mode in ("P", "1"):
+        image = image.convert("RGB")
+    image = image.resize(fit_side(*image.size, side), Image.Resampling.BOX) if max(image.size) > side else image
+    return np.asarray(_to_srgb(image, profile)), notes
+
+
+def _to_eight_bits(image: Image.Image) -> Frames:
+    """16-bit greys divided, not clipped; 'I' and 'F' hold 0..1, 0..255, 0..65535 or what they like."""
+    values = np.asarray(image).astype(np.float64)
+    if image.mode.startswith("I;16"):
+        top = 65535.0
+    else:
+        highest = float(values.max(initial=0.0))
+        top = next((top for top in (1.0 if image.mode == "F" else 255.0, 255.0, 65535.0) if highest <= top), highest)
+    return np.asarray(np.rint(np.clip(values / top, 0.0, 1.0) * 255.0), dtype=np.uint8)
+
+
+def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """Through the embedded profile when it can be used (Display P3 phones, print CMYK), plainly when not."""
+    if image.mode == "RGBA":
+        white = Image.new("RGBA", image.size, (255, 255, 255, 255))
+        image = Image.alpha_composite(white, image).convert("RGB")
+    if profile and image.mode in ("RGB", "CMYK", "L"):
+        try:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+            if converted is not None:
+                return converted
+        except (ImageCms.PyCMSError, OSError, ValueError):
+            pass  # a broken or foreign profile must not cost the picture
+    return image.convert("RGB")
+
+
+def _read_animation(
+    image: Image.Image, name: str, max_seconds: float, start: float, fps: float, side: int, limits: Limits
+) -> MediaClip:
+    total = 0.0
+
+    def timed() -> Iterator[tuple[float, float, Frames]]:
+        nonlocal total
+        for index in range(min(int(getattr(image, "n_frames", 1)), limits.frames)):
+            image.seek(index)
+            image.load()
+            delay = float(image.info.get("duration", 100) or 100)
+            # browsers show delays of 10 ms and less for a tenth of a second, and GIFs are made to look right there
+            seconds = (100.0 if delay <= 10 else delay) / 1000.0
+            time, total = total, total + seconds
+            if time + seconds <= start:
+                continue
+            yield time, seconds, _one_frame(image.copy(), side)[0]
+
+    frames = list(at_constant_rate(timed(), fps, start, max_seconds))
+    if not frames:
+        raise UnreadableMedia(
+            f"Reading {name} from {start:g} s was asked, but it is {total:.1f} s long; choose an earlier start."
+        )
+    return MediaClip(
+        frames=np.stack(frames),
+        fps=fps,
+        kind="clip",
+        note=f"Only the first {max_seconds:g} s were read." if start == 0 and total > max_seconds + 1e-3 else "",
+        source_width=image.size[0],
+        source_height=image.size[1],
+        source_seconds=total,
+    )

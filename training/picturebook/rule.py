@@ -169,7 +169,7 @@ def shelters(name: str, kind: str) -> Rule:
 
 
 def comes_out(name: str, kind: str) -> Rule:
-    """An animal that went into the house two scenes ago or more comes out again: slot the house, other where it goes."""
+    """An animal comes out of the house after two scenes or more: slot the house, other where it goes."""
 
     def candidates(world: World) -> list[Event]:
         if not world.facts or not CLEAR_DAY(world) or not world.facts_of("inside", kind, MEMORY_AGE):

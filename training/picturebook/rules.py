@@ -36,9 +36,7 @@ KIND_OF: dict[str, str | None] = {
     **dict.fromkeys(("apple_falls", "bear_eats_apple"), "apple"),
     **dict.fromkeys(("egg_cracks", "chick_hatches", "chick_eats_seed", "bird_flies_off", "bird_returns"), "bird"),
     **dict.fromkeys(("bird_sleeps", "bird_wakes", "cat_chases_bird"), "bird"),
-    **dict.fromkeys(
-        ("cat_startles", "cat_returns", "cat_sleeps", "cat_wakes", "cat_shelters", "cat_comes_out"), "cat"
-    ),
+    **dict.fromkeys(("cat_startles", "cat_returns", "cat_sleeps", "cat_wakes", "cat_shelters", "cat_comes_out"), "cat"),
     **dict.fromkeys(("bear_sleeps", "bear_wakes", "bear_shelters", "bear_comes_out", "bear_arrives"), "bear"),
     **dict.fromkeys(("ball_topples_blocks", "cat_topples_blocks", "bear_builds"), "blocks"),
     **dict.fromkeys(("ball_rolls", "ball_into_box", "ball_from_box"), "ball"),

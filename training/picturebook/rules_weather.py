@@ -32,7 +32,7 @@ def _weather(name: str, into: str, when: When) -> Rule:
     return Rule(
         name,
         lambda world: [Event(name)] if when(world) else [],
-        lambda world, event: replace(world, weather=into),
+        lambda world, _event: replace(world, weather=into),
         ambient=True,
     )
 
@@ -41,7 +41,7 @@ def _light(name: str, into: str, when: When) -> Rule:
     return Rule(
         name,
         lambda world: [Event(name)] if when(world) else [],
-        lambda world, event: replace(world, light=into),
+        lambda world, _event: replace(world, light=into),
         ambient=True,
     )
 

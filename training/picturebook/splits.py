@@ -96,11 +96,13 @@ def _places(rule: str) -> tuple[str, ...]:
     return ("mountain",) if rule in _IN_SNOW else PLACES
 
 
-_IN_RAIN = frozenset(
-    """seed_sprouts bee_leaves_rain puddle_draws_frog rain_makes_puddle cat_shelters bear_shelters cat_comes_out
-    bear_comes_out rain_douses_candle frog_hops_off""".split()
-)
-_IN_SNOW = frozenset("flower_wilts snow_buries_seed seed_reappears puddle_freezes snowman_built tree_bares".split())
+_RAINY = """
+    seed_sprouts bee_leaves_rain puddle_draws_frog rain_makes_puddle cat_shelters bear_shelters cat_comes_out
+    bear_comes_out rain_douses_candle frog_hops_off
+"""
+_SNOWY = "flower_wilts snow_buries_seed seed_reappears puddle_freezes snowman_built tree_bares"
+_IN_RAIN = frozenset(_RAINY.split())
+_IN_SNOW = frozenset(_SNOWY.split())
 
 
 def _unit(key: tuple[str | None, ...]) -> float:

@@ -48,12 +48,12 @@ def thing_sentence(thing: Thing, variant: int) -> str:
     return sentence(phrases.THING_FRAMES[variant], thing=name, s=SLOT_PHRASES[thing.slot])
 
 
-def tell(event: Event, before: World | None = None, variant: int | Random = 0) -> str:
-    """What happens next. The event says it all, so `before` may be left out."""
+def tell(event: Event, before: World | None = None, variant: int | Random = 0) -> str:  # noqa: ARG001
+    """What happens next. The event says it all today: `before` is in the interface for languages that need more."""
     return _fill(PARAPHRASES[event.rule].tell[_pick(variant)], event)
 
 
-def look_back(event: Event | None, before: World | None = None, variant: int | Random = 0) -> str:
+def look_back(event: Event | None, before: World | None = None, variant: int | Random = 0) -> str:  # noqa: ARG001
     """What came before: the event that led here, None at the beginning of a story."""
     number = _pick(variant)
     if event is None:

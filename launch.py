@@ -332,16 +332,17 @@ def is_current(project: Any, extras: Tuple[str, ...]) -> bool:
 
 def set_up(project: Any, extras: Tuple[str, ...], wanted: List[str]) -> None:
     started = time.monotonic()
+    ours = VENV / "whatnext-made-here"
     if not venv_python().exists():
         say("Setting up .venv (once; a few minutes and a few gigabytes) ...")
         run_quietly([sys.executable, "-I", "-m", "venv", "--clear", str(VENV)], "making .venv")
-    elif not any(stamp_file(each).exists() for each in SETS):
-        # Somebody else's .venv, or one whose set-up was cut off: complete it, unless there is nothing to do.
-        if not unmet(wanted + [DISTRIBUTION], venv_site_packages()):
-            return
+    elif ours.exists():
+        say("The project's requirements changed or more of them are needed: updating .venv ...")
+    elif unmet(wanted + [DISTRIBUTION], venv_site_packages()):
         say("Completing .venv ...")
     else:
-        say("The project's requirements changed or more of them are needed: updating .venv ...")
+        return  # a .venv that somebody else made and that lacks nothing
+    ours.touch()
     site_packages = venv_site_packages()
     if site_packages is None or not (site_packages / "pip").is_dir():
         run_quietly([str(venv_python()), "-I", "-m", "ensurepip"], "adding pip to .venv")

@@ -1,0 +1,150 @@
+"""Objective `flow matching`: the transformer and the connector learn to draw the next clip from cached latents.
+
+Knows nothing of how the cache was made (training/generator.py) or of the loop. What is trained is
+`nsp_core.pipeline.predict_velocity`, which is what is shipped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from nsp_core import flow
+from nsp_core.latents import to_target
+from nsp_core.pipeline import predict_velocity
+
+
+@dataclass(frozen=True)
+class FlowConfig:
+    batch: int = 32
+    cut_share: float = 0.0  # samples drawn as *cut*: all latents noisy, no reference
+    drop: float = 0.1  # conditions replaced by the null prompt, for guidance
+    logit_mean: float = 0.6  # of the timestep's logit-normal law, *continue*
+    logit_mean_cut: float = 1.3
+    high_share: float = 0.2  # timesteps drawn uniformly from [.85, 1]: layout and colour are decided there
+    changed_weight: float = 4.0  # extra weight of cells that differ from the reference
+    changed_threshold: float = 0.25
+    reference_noise: float = 0.0  # deviation added to the tail, so that small errors of a chain are not kept
+
+
+@dataclass(frozen=True)
+class Cache:
+    """Tensors of N pairs. latents (N, C, F, h, w), tails (N, C, h, w), conditions (N, V, Q, D) in V wordings, null (Q, D)."""
+
+    latents: Tensor
+    tails: Tensor
+    conditions: Tensor
+    null: Tensor
+    labels: Tensor  # (N,) rule numbers, for figures per event
+    residual_scale: Tensor  # (C,)
+
+
+class Generator(nn.Module):
+    """What this stage trains: the connector's bridge and the transformer (the queries stay as the reader left them)."""
+
+    def __init__(self, connector: Any, transformer: Any) -> None:
+        super().__init__()
+        self.connector = connector
+        self.transformer = transformer
+        connector.queries.requires_grad_(False)
+
+
+@dataclass
+class FlowObjective:
+    config: FlowConfig
+    module: Generator
+    cache: Cache
+    held_out: Cache
+    rope_scale: tuple[float, ...] = (2.0, 128.0, 128.0)
+
+    def batch(self, rng: np.random.Generator) -> dict[str, Tensor]:
+        c = self.config
+        index = torch.from_numpy(rng.integers(len(self.cache.latents), size=c.batch))
+        wording = torch.from_numpy(rng.integers(self.cache.conditions.shape[1], size=c.batch))
+        return {
+            "index": index,
+            "wording": wording,
+            "cut": torch.from_numpy(rng.random(c.batch) < c.cut_share),
+            "drop": torch.from_numpy(rng.random(c.batch) < c.drop),
+        }
+
+    def loss(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+        condition = self.cache.conditions[batch["index"], batch["wording"]].float()
+        condition = torch.where(batch["drop"][:, None, None], self.cache.null.float(), condition)
+        loss, parts = self.flow_loss(self.cache, batch["index"], condition, batch["cut"], generator)
+        return loss, parts
+
+    def flow_loss(
+        self, cache: Cache, index: Tensor, states: Tensor, cut: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, dict[str, float]]:
+        c = self.config
+        latents, tails = cache.latents[index].float(), cache.tails[index].float()
+        size = len(index)
+
+        def normal(*shape: int) -> Tensor:
+            return torch.randn(shape, generator=generator)
+
+        if c.reference_noise:
+            tails = tails + c.reference_noise * normal(*tails.shape)
+        reference = torch.cat([latents[:, :, :1], tails[:, :, None].expand_as(latents[:, :, 1:])], 2)
+        residual = to_target(latents, reference, "repeat_last", cache.residual_scale)
+        is_cut = cut[:, None, None, None, None]
+        clean = torch.where(is_cut, latents, residual)
+        mean = torch.where(cut, torch.tensor(c.logit_mean_cut), torch.tensor(c.logit_mean))
+        sigma = torch.sigmoid(normal(size) + mean)
+        high = torch.rand(size, generator=generator)
+        sigma = torch.where(high < c.high_share, 0.85 + 0.15 * torch.rand(size, generator=generator), sigma)
+        noise = normal(*clean.shape)
+        x = flow.add_noise(clean, noise, sigma)
+        target = flow.velocity_target(clean, noise)
+        weight = 1 + c.changed_weight * changed_cells(latents, reference, c.changed_threshold)
+        squared: list[Tensor] = []
+        weights: list[Tensor] = []
+        tokens = self.module.connector(states)
+        for mode in (False, True):
+            rows = (cut == mode).nonzero()[:, 0]
+            if not len(rows):
+                continue
+            given = 0 if mode else 1
+            noisy = x[rows] if mode else torch.cat([clean[rows, :, :1], x[rows, :, 1:]], 2)
+            v = predict_velocity(
+                self.module.transformer, noisy, sigma[rows], tokens[rows], clean_frames=given, rope_scale=self.rope_scale
+            )
+            error = (v.float() - target[rows]).square().mean(1, keepdim=True)[:, :, given:]
+            w = weight[rows][:, :, given:]
+            squared.append((error * w).sum() / w.sum())
+            weights.append(torch.tensor(float(len(rows))))
+        share = torch.stack(weights) / size
+        loss = (torch.stack(squared) * share).sum()
+        names = [n for n, m in (("continue", False), ("cut", True)) if (cut == m).any()]
+        return loss, {n: float(s.detach()) for n, s in zip(names, squared, strict=True)}
+
+    def evaluate(self) -> dict[str, float]:
+        """Held-out loss with the true condition and with another pair's; their difference is what the words are worth."""
+        held, figures = self.held_out, {}
+        count = min(128, len(held.latents))
+        for name, cut in (("continue", False), ("cut", True)):
+            if cut and not self.config.cut_share:
+                continue
+            losses = {"true": 0.0, "shuffled": 0.0}
+            for start in range(0, count, 32):
+                index = torch.arange(start, min(start + 32, count))
+                flags = torch.full((len(index),), cut)
+                for kind in losses:
+                    states = held.conditions[index if kind == "true" else (index + 17) % count, 0].float()
+                    generator = torch.Generator().manual_seed(start)
+                    with torch.autocast("cpu", torch.bfloat16):
+                        value, _ = self.flow_loss(held, index, states, flags, generator)
+                    losses[kind] += float(value) * len(index) / count
+            figures[f"{name}"] = losses["true"]
+            figures[f"{name}_words_worth"] = losses["shuffled"] - losses["true"]
+        return figures
+
+
+def changed_cells(latents: Tensor, reference: Tensor, threshold: float) -> Tensor:
+    """(B, 1, F, h, w): 1 where a cell differs from the reference by more than `threshold` on average over channels."""
+    return ((latents - reference).abs().mean(1, keepdim=True) > threshold).float()

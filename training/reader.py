@@ -1,0 +1,264 @@
+"""Stage `reader`: teach the small Qwen2.5-VL to read the world, say what happens next, and fill its queries.
+
+python launch.py train reader --config training/configs/starter/reader.yaml
+
+Three losses. Language on the answers of the frozen task list. Language *through the queries*: the next scene's words
+and state may be read from the queries only (4-D mask), so the queries cannot be bypassed. Linear heads, thrown away
+after training, from vision tokens to the states at the clip's two ends and from queries to the next state: the
+transformer is to be handed a code, not a puzzle (DECISIONS.md).
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from nsp_core.model import build
+from nsp_core.model.connector import Connector
+from nsp_core.model.vision_language import positions, prepare, query_states, write
+from training.loop import LoopConfig
+from training.picturebook.parse import parse
+from training.picturebook.rules import enabled
+from training.picturebook.scenes import Story
+from training.picturebook.world import COLOURS, LIGHTS, PLACES, SLOTS, STATES, WEATHERS, World
+from training.reader_data import Moment, Sample, begin_sample, sample
+
+log = logging.getLogger(__name__)
+
+SPRITES = ("nothing", *(f"{k} {s}" for k, states in STATES.items() for s in states))
+# how a World is written as class numbers: three of the whole picture, then sprite and colour of each slot
+TARGETS = (len(PLACES), len(LIGHTS), len(WEATHERS), *(len(SPRITES), len(COLOURS) + 1) * len(SLOTS))
+
+
+@dataclass(frozen=True)
+class ReaderConfig:
+    loop: LoopConfig
+    stories: Path
+    out: Path
+    hidden: int = 192
+    layers: int = 4
+    vision_hidden: int = 128
+    vision_layers: int = 4
+    queries: int = 32
+    caption_channels: int = 256
+    vocabulary: int = 1000
+    batch: int = 32  # language samples a step
+    draw_batch: int = 16  # samples whose queries are filled
+    frames_share: float = 0.7
+    held_out_stories: int = 200
+    tasks: tuple[str, ...] = ("next", "next", "next", "describe", "steer", "steer", "before", "judge")
+    head_weight: float = 0.5
+    query_weight: float = 1.0
+    threads: int = 2
+    minutes: float = math.inf
+    init: Path | None = None
+
+
+class Reader(nn.Module):
+    """The model, the queries (inside the connector, whose bridge is not trained here) and the training-only heads."""
+
+    def __init__(self, model: Any, connector: Any, hidden: int) -> None:
+        super().__init__()
+        self.model = model
+        self.connector = connector
+        for name, parameter in connector.named_parameters():
+            parameter.requires_grad_(name == "queries")
+        slot_tokens = 2 * 5  # two columns and five rows of vision tokens
+        self.seen_slot = nn.Linear(slot_tokens * hidden, 2 * (len(SPRITES) + len(COLOURS) + 1))
+        self.seen_all = nn.Linear(10 * hidden, 2 * (len(PLACES) + len(LIGHTS) + len(WEATHERS)))
+        self.coming = nn.Linear(len(connector.queries) * hidden, sum(TARGETS))
+
+
+def target(world: World) -> list[int]:
+    """Class numbers of what a picture of `world` shows, in the order of TARGETS."""
+    seen = world.seen()
+    row = [PLACES.index(seen.place), LIGHTS.index(seen.light), WEATHERS.index(seen.weather)]
+    for slot in range(len(SLOTS)):
+        thing = seen.at(slot)
+        row.append(SPRITES.index(f"{thing.kind} {thing.state}") if thing else 0)
+        row.append(COLOURS.index(thing.colour) + 1 if thing and thing.colour else 0)
+    return row
+
+
+@dataclass
+class ReaderObjective:
+    config: ReaderConfig
+    processor: Any
+    module: Reader
+    stories: list[Story]
+    held_out: list[Story] = field(default_factory=list)
+
+    def moment(self, rng: np.random.Generator, depth: int) -> Moment:
+        """A place in a story at most `depth` scenes after its beginning."""
+        story = self.stories[int(rng.integers(len(self.stories)))]
+        while not story.events:
+            story = self.stories[int(rng.integers(len(self.stories)))]
+        return Moment(story, int(rng.integers(min(depth, len(story.events)))))
+
+    def batch(self, rng: np.random.Generator) -> tuple[list[Sample], list[Sample]]:
+        c = self.config
+        pick = Random(int(rng.integers(2**62)))
+        depth = int(rng.choice([2, 4, 8, 11]))  # one for the batch: short stories are not padded to long ones
+        asked = [
+            sample(self.moment(rng, depth), c.tasks[i], pick, frames=c.frames_share > 0 and (c.tasks[i] == "describe" or pick.random() < c.frames_share))
+            for i in rng.integers(len(c.tasks), size=c.batch)
+            if c.frames_share > 0 or c.tasks[i] != "describe"
+        ]
+        drawn = [
+            begin_sample(self.moment(rng, depth), pick)
+            if pick.random() < 0.2
+            else sample(self.moment(rng, depth), "draw", pick, frames=pick.random() < c.frames_share)
+            for _ in range(c.draw_batch)
+        ]
+        return asked, drawn
+
+    def loss(self, batch: tuple[list[Sample], list[Sample]], generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:  # noqa: ARG002
+        asked, drawn = batch
+        words, seen, figures = self.language_loss(asked)
+        queried, coming = self.query_loss(drawn)
+        c = self.config
+        loss = words + c.head_weight * (seen + coming) + c.query_weight * queried
+        return loss, {
+            "words": float(words.detach()),
+            "seen": float(seen.detach()),
+            "queries": float(queried.detach()),
+            "coming": float(coming.detach()),
+            **figures,
+        }
+
+    def language_loss(self, samples: list[Sample]) -> tuple[Tensor, Tensor, dict[str, float]]:
+        model, tokenizer = self.module.model, self.processor.tokenizer
+        inputs = prepare(self.processor, [s.prompt for s in samples])
+        ids, mask = self.answers(samples)
+        length = inputs["input_ids"].shape[1]
+        places = positions(model, inputs)
+        more = places.amax((0, 2), keepdim=True) + 1 + torch.arange(ids.shape[1])
+        extra = {k: inputs[k] for k in ("pixel_values_videos", "video_grid_thw") if k in inputs}
+        with _vision_tokens(model) as caught:
+            hidden = model.model(
+                input_ids=torch.cat([inputs["input_ids"], ids], 1),
+                attention_mask=torch.cat([inputs["attention_mask"], mask], 1),
+                position_ids=torch.cat([places, more.expand(3, -1, -1)], 2),
+                use_cache=False,
+                **extra,
+            ).last_hidden_state
+        logits = model.lm_head(hidden[:, length - 1 : -1]).float()
+        losses = functional.cross_entropy(logits.flatten(0, 1), ids.flatten(), reduction="none").view(ids.shape)
+        losses = (losses * mask).sum(1) / mask.sum(1)
+        figures = {}
+        for task in ("next", "describe", "steer"):
+            rows = [i for i, s in enumerate(samples) if s.task == task]
+            if rows:
+                figures[task] = float(losses[rows].mean().detach())
+        assert tokenizer.padding_side == "left"
+        return losses.mean(), self.seen_loss(samples, caught), figures
+
+    def seen_loss(self, samples: list[Sample], caught: list[Tensor]) -> Tensor:
+        """Vision tokens of each sample's first clip -> the worlds at its two ends."""
+        if not caught:
+            return torch.zeros(())
+        tokens = caught[0].float().view(-1, 60, caught[0].shape[-1])
+        firsts, worlds, clip = [], [], 0
+        for s in samples:
+            if s.prompt.clips:
+                firsts.append(clip)
+                worlds.append(s)
+            clip += len(s.prompt.clips)
+        grid = tokens[firsts].view(len(firsts), 6, 10, -1)
+        sizes = (len(PLACES), len(LIGHTS), len(WEATHERS))
+        parts = [self.module.seen_all(grid.mean(1).flatten(1)).split(2 * list(sizes), 1)]
+        for column in (1, 4, 7):
+            out = self.module.seen_slot(grid[:, 1:, column : column + 2].flatten(1))
+            parts.append(out.split(2 * [len(SPRITES), len(COLOURS) + 1], 1))
+        total = torch.zeros(())
+        for end, side in ((0, "before"), (1, "now")):
+            truth = torch.tensor([target(getattr(s, side)) for s in worlds])
+            heads = [*parts[0][3 * end : 3 * end + 3]]
+            for slot in parts[1:]:
+                heads += slot[2 * end : 2 * end + 2]
+            total = total + sum(functional.cross_entropy(h, truth[:, i]) for i, h in enumerate(heads)) / len(heads)
+        return total
+
+    def query_loss(self, samples: list[Sample]) -> tuple[Tensor, Tensor]:
+        inputs = prepare(self.processor, [s.prompt for s in samples])
+        ids, mask = self.answers(samples, start=True)
+        states, hidden = query_states(self.module.model, inputs, self.module.connector.queries, (ids, mask))
+        logits = self.module.model.lm_head(hidden[:, :-1]).float()
+        losses = functional.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten(), reduction="none")
+        language = (losses.view(len(samples), -1) * mask[:, 1:]).sum() / mask[:, 1:].sum()
+        heads = self.module.coming(states.float().flatten(1)).split(list(TARGETS), 1)
+        truth = torch.tensor([target(s.after) for s in samples])
+        return language, sum(functional.cross_entropy(h, truth[:, i]) for i, h in enumerate(heads)) / len(heads)
+
+    def answers(self, samples: list[Sample], start: bool = False) -> tuple[Tensor, Tensor]:
+        """Right-padded ids and mask of the answers, each with its end; `start` puts a token to read the first from."""
+        tokenizer = self.processor.tokenizer
+        rows = [tokenizer(s.answer + tokenizer.eos_token)["input_ids"] for s in samples]
+        if start:
+            rows = [[tokenizer.pad_token_id, *row] for row in rows]
+        width = max(map(len, rows))
+        ids = torch.tensor([row + [tokenizer.pad_token_id] * (width - len(row)) for row in rows])
+        mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows])
+        return ids, mask
+
+    def evaluate(self) -> dict[str, float]:
+        """On held-out stories: does the greedy answer name an event that can happen; is the state read from frames?"""
+        rng = Random(7)
+        moments = [Moment(s, rng.randrange(len(s.events))) for s in self.held_out if s.events][:100]
+        named = right = 0
+        for moment in moments[:40]:
+            one = sample(moment, "next", rng, frames=self.config.frames_share > 0, held_out=True)
+            text = [w.text for w in write(self.module.model, self.processor, one.prompt)][-1]
+            event = parse(text, None)
+            named += event is not None
+            right += event is not None and parse(text, moment.world) in enabled(moment.world)
+        figures = {"next_is_an_event": named / 40, "next_is_enabled": right / 40}
+        drawn = [sample(m, "draw", rng, frames=self.config.frames_share > 0, held_out=True) for m in moments]
+        inputs = prepare(self.processor, [s.prompt for s in drawn])
+        states, _ = query_states(self.module.model, inputs, self.module.connector.queries)
+        heads = self.module.coming(states.float().flatten(1)).split(list(TARGETS), 1)
+        truth = torch.tensor([target(s.after) for s in drawn])
+        hits = torch.stack([h.argmax(1) == truth[:, i] for i, h in enumerate(heads)])
+        figures["coming_each"] = float(hits.float().mean())
+        figures["coming_all"] = float(hits.all(0).float().mean())
+        return figures
+
+
+class _vision_tokens:
+    """Catch the merged vision tokens (N, hidden) of a forward pass."""
+
+    def __init__(self, model: Any) -> None:
+        self.visual = model.model.visual
+        self.caught: list[Tensor] = []
+
+    def __enter__(self) -> list[Tensor]:
+        self.hook = self.visual.register_forward_hook(lambda _m, _a, out: self.caught.append(out.pooler_output))
+        return self.caught
+
+    def __exit__(self, *_: object) -> None:
+        self.hook.remove()
+
+
+def new_reader(config: ReaderConfig, corpus: list[str]) -> tuple[Any, Reader]:
+    """A processor whose tokenizer is learnt from `corpus`, and a reader with random weights."""
+    torch.manual_seed(config.loop.seed)
+    vocabulary = build.tokenizer(corpus, config.vocabulary)
+    processor = build.processor(vocabulary)
+    model = build.vision_language(
+        vocabulary,
+        hidden=config.hidden,
+        layers=config.layers,
+        vision_hidden=config.vision_hidden,
+        vision_layers=config.vision_layers,
+    )
+    connector = Connector(config.queries, config.hidden, config.caption_channels, 5.5**-0.5)
+    return processor, Reader(model, connector, config.hidden)

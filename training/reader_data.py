@@ -1,0 +1,150 @@
+"""Tasks of the reader, drawn from stories: describe, next, before, steer, judge, draw (frozen list).
+
+Knows nothing of networks. A sample is a prompt (text and, for most, the two ends of the last clip) and an answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+
+import numpy as np
+
+from nsp_core import prompts
+from nsp_core.model.vision_language import Prompt
+from training.picturebook.rules import enabled, step
+from training.picturebook.scenes import Story
+from training.picturebook.words import HELD_OUT_VARIANTS, TRAIN_VARIANTS, describe, instructions, look_back, tell
+from training.picturebook.world import Event, World
+
+TASKS_VERSION = 1
+_DIALECT = prompts.STARTER
+_VOID = World("meadow", "day", "clear")
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A story up to scene `at`; `event` is what happens next."""
+
+    story: Story
+    at: int
+
+    @property
+    def world(self) -> World:
+        return self.story.worlds[self.at]
+
+    @property
+    def event(self) -> Event:
+        return self.story.events[self.at]
+
+    @property
+    def after(self) -> World:
+        return self.story.worlds[self.at + 1]
+
+
+@dataclass(frozen=True)
+class Sample:
+    task: str
+    prompt: Prompt
+    answer: str
+    before: World  # worlds at the two ends of the prompt's (first) clip
+    now: World
+    after: World
+
+
+def variants(held_out: bool) -> tuple[int, ...]:
+    return HELD_OUT_VARIANTS if held_out else TRAIN_VARIANTS
+
+
+def story_words(moment: Moment, rng: Random, held_out: bool = False) -> tuple[str, ...]:
+    """The words of every scene so far: the beginning described, then what happened."""
+    choose = variants(held_out)
+    words = [describe(moment.story.worlds[0], rng.choice(choose))]
+    for world, event in zip(moment.story.worlds[: moment.at], moment.story.events[: moment.at], strict=True):
+        words.append(tell(event, world, rng.choice(choose)))
+    return tuple(words)
+
+
+def ends_of(moment: Moment) -> tuple[World, World]:
+    """The worlds at the first and last frame of the scene that is being continued."""
+    return moment.story.worlds[max(0, moment.at - 1)], moment.world
+
+
+def pictures(before: World, after: World, style: str = "house") -> np.ndarray:
+    """(2, 96, 160, 3): the ends of a clip."""
+    from training.picturebook.draw import still
+
+    return np.stack([still(before, style=style), still(after, style=style)])
+
+
+def sample(moment: Moment, task: str, rng: Random, *, frames: bool, held_out: bool = False) -> Sample:
+    """One training or test item. `frames` False leaves the pictures out, so that the words are read too."""
+    before, now = ends_of(moment)
+    clips = (pictures(before, now),) if frames else ()
+    words = story_words(moment, rng, held_out)
+    choose = variants(held_out)
+    if frames and rng.random() < 0.25:
+        words = words[: 1 if rng.random() < 0.5 else 0] if moment.at == 0 else ()
+    text = prompts.story_text(_DIALECT, words)
+    event = moment.event
+    if task == "describe":
+        return Sample(task, Prompt(_DIALECT.describe, (pictures(before, now),) if frames else ()), describe(now, rng.choice(choose)), before, now, moment.after)
+    if task == "next":
+        ask, answer = _DIALECT.next, tell(event, moment.world, rng.choice(choose))
+    elif task == "before":
+        past = moment.story.events[moment.at - 1] if moment.at else None
+        ask, answer = _DIALECT.before, look_back(past, before, rng.choice(choose))
+    elif task == "steer":
+        wish, answer = steering(moment, rng, held_out)
+        ask = _DIALECT.steer.format(words=wish)
+    elif task == "judge":
+        told, clip, answer = trial(moment, rng, held_out, frames)
+        ask = _DIALECT.judge.format(words=told)
+        clips = (*clips, *clip)
+    elif task == "draw":
+        chosen = rng.choice(enabled(moment.world)) if rng.random() < 0.5 else event
+        ask = _DIALECT.draw.format(words=tell(chosen, moment.world, rng.choice(choose)))
+        after = step(moment.world, chosen)
+        return Sample(task, Prompt(text + ask, clips), tell(chosen, moment.world, 0) + " " + describe(after, 0), before, now, after)
+    else:
+        raise ValueError(f"The reader's tasks are describe, next, before, steer, judge and draw; got '{task}'.")
+    return Sample(task, Prompt(text + ask, clips), answer, before, now, moment.after)
+
+
+def begin_sample(moment: Moment, rng: Random, held_out: bool = False) -> Sample:
+    """A described beginning (text-to-scene): draw what is described, with no story before it."""
+    world = moment.world
+    told = describe(world, rng.choice(variants(held_out)))
+    return Sample("draw", Prompt(_DIALECT.draw.format(words=told)), describe(world, 0), world, world, world)
+
+
+def steering(moment: Moment, rng: Random, held_out: bool) -> tuple[str, str]:
+    """A wish and the words that fulfil it; a wish that cannot come true here is declined."""
+    options = enabled(moment.world)
+    if rng.random() < 0.2:
+        other = rng.choice(moment.story.events)
+        if all(other.rule != o.rule for o in options):
+            return rng.choice(instructions(other)), prompts.UNKNOWN
+    event = rng.choice(options)
+    wish = rng.choice(instructions(event)) if rng.random() < 0.6 else tell(event, moment.world, rng.choice(variants(held_out)))
+    matching = [o for o in options if wish in instructions(o)]
+    event = rng.choice(matching) if matching else event
+    return wish, tell(event, moment.world, rng.choice(TRAIN_VARIANTS))
+
+
+def trial(moment: Moment, rng: Random, held_out: bool, frames: bool) -> tuple[str, tuple[np.ndarray, ...], str]:
+    """A candidate next scene (words and, with frames, its clip) and its true verdict."""
+    now, event = moment.world, moment.event
+    kind = rng.random()
+    if kind < 0.4:
+        clip = (pictures(now, moment.after),) if frames else ()
+        return tell(event, now, rng.choice(variants(held_out))), clip, prompts.VERDICTS[0]
+    if kind < 0.6 and moment.at:
+        before, past = moment.story.worlds[moment.at - 1], moment.story.events[moment.at - 1]
+        clip = (pictures(now, now),) if frames else ()
+        return tell(past, before, rng.choice(variants(held_out))), clip, prompts.VERDICTS[1]
+    other = rng.choice(moment.story.events)
+    if any(o.rule == other.rule for o in enabled(now)):
+        return tell(event, now, rng.choice(variants(held_out))), (pictures(now, moment.after),) if frames else (), prompts.VERDICTS[0]
+    clip = (pictures(now, now),) if frames else ()
+    return tell(other, now, rng.choice(variants(held_out))), clip, prompts.VERDICTS[2]

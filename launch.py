@@ -68,10 +68,15 @@ COMMANDS = {
         ),
     ),
     "train": Command(
-        "run one training stage from its configuration",
+        "run one training stage: vae, reader or generator",
         "training.main",
         WORKSHOP,
-        arguments="CONFIG.yaml [KEY=VALUE ...]",
+        arguments="STAGE [KEY=VALUE ...]",
+        options=(
+            ("--config FILE", "YAML file of the run (default: training/configs/starter/STAGE.yaml)"),
+            ("--resume HOW", "latest: go on from the last checkpoint (default); never: start anew"),
+            ("--dry-run", "print the resolved configuration and stop"),
+        ),
     ),
     "data": Command("prepare training data from films"),
     "eval": Command(

@@ -42,6 +42,15 @@ def at_constant_rate(timed: Iterable[tuple[float, float, F]], fps: float, start:
         given += 1
 
 
+def stack(frames: list[Frames]) -> Frames:
+    """np.stack that empties the list as it goes: half the memory for a long clip."""
+    stacked = np.empty((len(frames), *frames[0].shape), dtype=np.uint8)
+    for index in range(len(frames)):
+        stacked[index] = frames[index]
+        frames[index] = stacked[index]
+    return stacked
+
+
 def turn_upright(frame: Frames, matrix: tuple[int, ...] | None) -> Frames:
     """Apply a display matrix (a, b, c, d of x' = ax + cy, y' = bx + dy), to the nearest quarter turn or mirror."""
     if matrix is None:

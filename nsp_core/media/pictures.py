@@ -16,7 +16,7 @@ from PIL import Image, ImageCms, ImageOps
 
 from nsp_core.errors import UnreadableMedia
 from nsp_core.media.clip import Limits, MediaClip, megapixels
-from nsp_core.media.geometry import at_constant_rate, fit_side
+from nsp_core.media.geometry import at_constant_rate, fit_side, stack
 from nsp_core.types import Frames
 
 _ANIMATED = {"GIF", "WEBP", "PNG", "AVIF"}  # a TIFF's pages or an MPO's views are no animation
@@ -133,7 +133,7 @@ def _read_animation(
             f"Reading {name} from {start:g} s was asked, but it is {total:.1f} s long; choose an earlier start."
         )
     return MediaClip(
-        frames=np.stack(frames),
+        frames=stack(frames),
         fps=fps,
         kind="clip",
         note=f"Only the first {max_seconds:g} s were read." if start == 0 and total > max_seconds + 1e-3 else "",

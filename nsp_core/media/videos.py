@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -24,7 +25,7 @@ from av.video.stream import VideoStream
 from nsp_core.errors import UnreadableMedia
 from nsp_core.media import colour
 from nsp_core.media.clip import Limits, MediaClip, megapixels
-from nsp_core.media.geometry import at_constant_rate, fit_side, turn_upright
+from nsp_core.media.geometry import at_constant_rate, fit_side, stack, turn_upright
 from nsp_core.types import Frames
 
 _ATTACHED_PICTURE = 0x400  # AV_DISPOSITION_ATTACHED_PIC: a cover, not a film
@@ -91,25 +92,27 @@ def read_video(
         aspect = stream.sample_aspect_ratio
         frames = _convert(at_constant_rate(timed, rate, start, max_seconds), aspect, side, name, limits, state)
         has_audio = len(container.streams.audio) > 0
+        declared = _declared_seconds(stream, None if has_audio else length)
         width, height = _stretched(stream.width, stream.height, aspect)
     if not frames:
         raise UnreadableMedia(
             f"{name} is broken: not one of its pictures can be decoded{state.failure}; save or download it again."
         )
-    expected = min(max_seconds, (length or state.end) - start)
-    if state.failure and len(frames) / rate < 0.5 * expected:
+    got = state.end - start
+    expected = min(max_seconds, (declared or length or state.end) - start)
+    missing = min(expected - got, expected) if declared is not None else 0.0
+    if (state.failure or missing > 0.5) and got < 0.5 * expected:
         raise UnreadableMedia(
-            f"{name} is broken: only {len(frames) / rate:.1f} of {expected:.1f} s can be decoded; "
-            "save or download it again."
+            f"{name} is broken: only {max(got, 0.0):.1f} of {expected:.1f} s can be decoded; save or download it again."
         )
-    if state.failure or (length is not None and state.end < min(length, start + max_seconds) - 1.0):
-        state.remark(f"The file is damaged or ends early: {len(frames) / rate:.1f} s could be read.")
+    if state.failure or missing > 1.0:
+        state.remark(f"The file is damaged or ends early: {got:.1f} of {expected:.1f} s could be read.")
     if length is not None and length > start + max_seconds + 0.5 / rate:
         state.remark(f"Only {max_seconds:g} s of {length:.1f} s were read.")
     if (frames[0].shape[0] > frames[0].shape[1]) != (height > width):
         width, height = height, width
     return MediaClip(
-        frames=np.stack(frames),
+        frames=stack(frames),
         fps=rate,
         kind="clip",
         has_audio=has_audio,
@@ -118,6 +121,14 @@ def read_video(
         source_height=height,
         source_seconds=length or state.end,
     )
+
+
+def _declared_seconds(stream: VideoStream, otherwise: float | None) -> float | None:
+    """How long the pictures are said to last. The container's length may be that of longer sound, so it counts only
+    when there is none."""
+    if stream.duration and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    return otherwise
 
 
 def _timed_frames(
@@ -129,10 +140,8 @@ def _timed_frames(
     usual = 1.0 / float(stream.average_rate or 25)
     origin = float(stream.start_time * base) if stream.start_time is not None and base else None
     if start > 1.0 and base:
-        try:
+        with suppress(av.error.FFmpegError, ValueError):  # not seekable: decode from the beginning
             container.seek(int((start + (origin or 0.0)) / base), stream=stream, backward=True)
-        except (av.error.FFmpegError, ValueError):
-            pass  # not seekable: decode from the beginning
     deadline = time.monotonic() + limits.decode_seconds
     now = -1.0
     try:

@@ -72,10 +72,13 @@ class Database:
     @contextlib.contextmanager
     def transaction(self) -> Iterator[Session]:
         """A write: all of it or nothing. Keep it short; other writers wait."""
-        with self.engine.connect().execution_options(**{_WRITE: True}) as connection:
-            with connection.begin(), Session(connection, expire_on_commit=False) as session:
-                yield session
-                session.flush()
+        with (
+            self.engine.connect().execution_options(**{_WRITE: True}) as connection,
+            connection.begin(),
+            Session(connection, expire_on_commit=False) as session,
+        ):
+            yield session
+            session.flush()
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Session]:

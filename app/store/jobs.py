@@ -29,9 +29,9 @@ KINDS: tuple[Kind, ...] = ("describe", "think", "draw", "load", "export")
 
 _CLAIM = text(
     """
-    UPDATE job SET status = 'running', worker_id = :worker, worker_pid = :pid, heartbeat_at = :now, attempts = attempts + 1,
-        started_at = :now, device = :device, phase = 'starting', step = 0, total = 0, preview_path = NULL,
-        words_json = NULL, error = NULL, error_kind = NULL
+    UPDATE job SET status = 'running', worker_id = :worker, worker_pid = :pid, heartbeat_at = :now,
+        attempts = attempts + 1, started_at = :now, device = :device, phase = 'starting', step = 0, total = 0,
+        preview_path = NULL, words_json = NULL, error = NULL, error_kind = NULL
     WHERE id = (
         SELECT job.id FROM job LEFT JOIN job AS before ON before.id = job.after_job_id
         WHERE job.status IN ('pending', 'interrupted') AND job.cancel = 0 AND job.device IN ('', :device)
@@ -150,7 +150,6 @@ class Jobs:
                 raise NotFound("There is no such job; it may have been erased with its story.")
             if row.status in OPEN and row.cancel == 0:
                 row.cancel = 2 if keep_finished else 1
-                row.heartbeat_at = row.heartbeat_at or now()
                 if row.status != "running":
                     row.status, row.finished_at = "cancelled", now()
             return _job(row)

@@ -49,7 +49,7 @@ KEPT = frozenset(SERVED) | {
     "mpg",
     "mpeg",
 }
-_NAME = re.compile(r"([0-9a-f]{64})\.([a-z0-9]{1,5})")
+_NAME = re.compile(r"([0-9a-f]{64})\.([a-z0-9]{1,11})")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,304 @@
+"""What happens next: turns what a person asks for into jobs, and sees to it that somebody does them.
+
+    director = Director(open_store(settings))
+    director.start()
+    job_id = director.submit_think(owner_id, scene_id)
+    director.status(job_id)            # a snapshot, as often as the page likes
+    director.shutdown()                # ends the worker, too
+
+Knows nothing of pages. Never imports the model: that is the worker's affair.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import logging
+import os
+import random
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.exc import OperationalError
+
+from app.identity import new_id
+from app.predictors import build
+from app.runner import Runner
+from app.store import Store
+from app.store.jobs import Job, Kind
+from app.store.media import Media
+from app.store.processes import Process
+from app.story import Mode
+from app.worker_process import WorkerProcess
+from nsp_core.errors import UserError
+from nsp_core.types import Predictor
+
+log = logging.getLogger(__name__)
+
+MAX_TAKES = 8
+MAX_ALTERNATIVES = 6
+_TICK = 0.2
+_EARLY = 10.0  # a worker that ends sooner, without having done anything, could not start
+_MAX_EARLY = 3
+_PRIORITY: dict[Kind, int] = {"load": 20, "describe": 10, "think": 10, "draw": 0, "export": 0}
+
+
+class Director:
+    def __init__(self, store: Store, *, load: Callable[[], Predictor] | None = None) -> None:
+        """`load` builds the predictor in in-process mode (ZeroGPU); otherwise the worker does as the settings say."""
+        self.store = store
+        self.settings = store.settings
+        self.worker = WorkerProcess(store)
+        self.page_id = ""
+        self.trouble = ""  # one sentence for the page while no worker can be had
+        self._load = load or (lambda: build(self.settings.predictor, self.settings.model))
+        self._guard = threading.RLock()
+        self._over = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._runner: Runner | None = None
+        self._beaten = 0.0
+        self._active = True
+        self._cancelled: dict[str, float] = {}
+        self._watching = False  # a worker is there that we answer for
+        self._early = 0
+        self._not_before = 0.0
+
+    # life -------------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Say that a page is here, pick up what an earlier one left, and keep watch from now on."""
+        self.page_id = self.store.processes.register("page", os.getpid(), model_key=self.settings.model_key)
+        if self.settings.in_process:
+            living = [page.id for page in self.store.processes.living("page", within=30)]
+            self.store.jobs.take_over(living, max_attempts=self.settings.max_attempts, device=_INLINE)
+        else:
+            self.worker.take_over()
+            self._thread = threading.Thread(target=self._watch, name="director", daemon=True)
+            self._thread.start()
+        atexit.register(self.shutdown)
+
+    def shutdown(self) -> None:
+        """The program is being closed: what runs goes back to the queue, and the worker ends (unless another page
+        uses it)."""
+        if not self.page_id or self._over.is_set():
+            return
+        self._over.set()
+        atexit.unregister(self.shutdown)
+        if self._thread is not None:
+            self._thread.join(timeout=5)
+        self.store.processes.goodbye(self.page_id, "closed")
+        others = self.store.processes.living("page", within=max(5.0, 5 * self.settings.heartbeat_every))
+        if not self.settings.in_process and not others:
+            self.worker.stop(self.settings.stop_grace)
+            self.worker.take_over()
+
+    def heartbeat(self, *, active: bool = True) -> None:
+        """A sign of life to the worker. Pages need not call it, the watch does; `active` means a person did something."""
+        self._active = self._active or active
+        if time.monotonic() - self._beaten >= self.settings.heartbeat_every:
+            self._beaten = time.monotonic()
+            self.store.processes.beat(self.page_id, active=self._active)
+            self._active = False
+
+    def ensure_worker(self) -> None:
+        """See that a worker of our model lives or is on its way. Returns at once."""
+        if self.settings.in_process:
+            return
+        with self._guard:
+            self._watching = True
+            if self.worker.alive():
+                row = self.worker.row()
+                if row is not None and row.model_key != self.settings.model_key and not row.stop:
+                    log.info("a worker with another model has the device; asking it to end")
+                    self.store.processes.ask_to_stop(row.id)
+                return
+            if time.monotonic() < self._not_before:
+                return
+            self.worker.take_over()
+            self.worker.start()
+
+    # asking -----------------------------------------------------------------------------------------------------
+
+    def submit_describe(
+        self, owner_id: str, source: Path, *, name: str = "", start: float = 0.0, seconds: float = 30.0
+    ) -> str:
+        """Read an uploaded picture or clip (`seconds` of it from `start`). `name` is what the person called the file.
+
+        When it is done, `stories.begin_scene(story, words, describe_job_id=...)` makes it the first scene.
+        """
+        name = name or source.name
+        ext = Path(name).suffix.lstrip(".") or source.suffix.lstrip(".")
+        media = self.store.media.put_file(source, ext)
+        payload = {"media": media.name, "name": name, "start": start, "seconds": seconds}
+        with self.store.database.transaction() as session:
+            job_id = self.store.jobs.submit_in(session, owner_id, "describe", payload, priority=_PRIORITY["describe"])
+            Media.link(session, media, "source", owner_id=owner_id, job_id=job_id, name=name)
+        self._submitted()
+        return job_id
+
+    def submit_think(
+        self, owner_id: str, scene_id: str, *, steer: str = "", alternatives: int = 1, seed: int | None = None
+    ) -> str:
+        """The words of what happens after `scene_id`, perhaps steered ("make it rain")."""
+        if not 1 <= alternatives <= MAX_ALTERNATIVES:
+            raise UserError(f"Ask for 1 to {MAX_ALTERNATIVES} alternatives, got {alternatives}.")
+        scene = self.store.stories(owner_id).scene(scene_id)
+        payload = {"steer": steer.strip(), "alternatives": alternatives, "seed": _seed(seed)}
+        return self._submit(owner_id, "think", payload, story_id=scene.story_id, scene_id=scene.id)
+
+    def submit_draw(
+        self,
+        owner_id: str,
+        scene_id: str,
+        *,
+        takes: int = 1,
+        mode: Mode | None = None,
+        seed: int | None = None,
+        steps: int | None = None,
+        guidance: float | None = None,
+        shift: float | None = None,
+    ) -> tuple[str, ...]:
+        """Takes of a scene, one job each and each with a seed of its own (seed, seed + 1 ... when one is given)."""
+        if not 1 <= takes <= MAX_TAKES:
+            raise UserError(f"Ask for 1 to {MAX_TAKES} takes, got {takes}.")
+        scene = self.store.stories(owner_id).scene(scene_id)
+        if not scene.words.strip():
+            raise UserError("This scene has no words yet: say in one sentence what happens, then draw it.")
+        group = new_id()
+        jobs = []
+        for number in range(takes):
+            options: dict[str, Any] = {"seed": _seed(None if seed is None else seed + number)}
+            options.update(
+                {k: v for k, v in (("steps", steps), ("guidance", guidance), ("shift", shift)) if v is not None}
+            )
+            payload = {"words": scene.words, "mode": mode or scene.mode, "options": options}
+            jobs.append(
+                self._submit(owner_id, "draw", payload, story_id=scene.story_id, scene_id=scene.id, group_id=group)
+            )
+        return tuple(jobs)
+
+    def submit_load(self, owner_id: str) -> str:
+        """Load the model before it is needed. When one is on its way already, that is the answer."""
+        for job in self.store.jobs.recent(owner_id=owner_id, kinds=("load",), open_only=True, limit=1):
+            return job.id
+        return self._submit(owner_id, "load", {})
+
+    def cancel(self, job_id: str, owner_id: str | None = None, *, keep_finished: bool = False) -> Job:
+        """Stop within one step. `keep_finished`: words that are whole stay."""
+        job = self.store.jobs.cancel(job_id, keep_finished=keep_finished, owner_id=owner_id)
+        self.heartbeat()
+        return job
+
+    def cancel_group(self, group_id: str, owner_id: str | None = None) -> None:
+        """Stop all takes that were asked for together; those that are finished stay."""
+        for job in self.store.jobs.recent(owner_id=owner_id, open_only=True, limit=100):
+            if job.group_id == group_id:
+                self.cancel(job.id, owner_id)
+
+    def status(self, job_id: str, owner_id: str | None = None) -> Job:
+        """How far a job is: a snapshot of its row."""
+        return self.store.jobs.status(job_id, owner_id)
+
+    def active(self, owner_id: str, story_id: str | None = None) -> tuple[Job, ...]:
+        """What is waiting or running, newest first: what a page shows after a refresh."""
+        return self.store.jobs.recent(owner_id=owner_id, story_id=story_id, open_only=True)
+
+    def preview_path(self, job: Job) -> Path | None:
+        """The picture of what is being drawn, when there is one."""
+        path = self.settings.previews_dir / Path(job.preview).name if job.preview else None
+        return path if path is not None and path.exists() else None
+
+    def worker_state(self) -> Process | None:
+        """What the worker last said of itself; None when there is none."""
+        return None if self.settings.in_process or not self.worker.alive() else self.worker.row()
+
+    def run_here(self, job_id: str) -> Job:
+        """In-process mode: do a job inside the caller, with the same rows as ever. Returns when it has ended."""
+        if self._runner is None:
+            self._runner = Runner(self.store, self.page_id, self._load, closing=self._over.is_set)
+        job = self.store.jobs.claim(self.page_id, os.getpid(), _INLINE, only=job_id)
+        if job is not None:
+            self._runner.run(job)
+        return self.status(job_id)
+
+    # inside -----------------------------------------------------------------------------------------------------
+
+    def _submit(self, owner_id: str, kind: Kind, payload: dict[str, Any], **columns: Any) -> str:
+        job_id = self.store.jobs.submit(owner_id, kind, payload, priority=_PRIORITY[kind], **columns)
+        self._submitted()
+        return job_id
+
+    def _submitted(self) -> None:
+        self._active = True
+        self.heartbeat()
+        self.ensure_worker()
+
+    def _watch(self) -> None:
+        while not self._over.wait(_TICK):
+            try:
+                self.heartbeat(active=False)
+                self._look_after_worker()
+            except OperationalError:
+                log.warning("the database is busy or cannot be written", exc_info=True)
+            except Exception:
+                log.exception("the director stumbled")
+
+    def _look_after_worker(self) -> None:
+        with self._guard:
+            alive = self.worker.alive()
+            if self._watching and not alive:
+                self._watching = False
+                self._after_death()
+            if self.store.jobs.has_pending(self.settings.device):
+                self.ensure_worker()
+            elif alive:
+                self._watching = True
+            if alive:
+                self._end_stuck_worker()
+
+    def _after_death(self) -> None:
+        """The worker is gone. What it was doing waits again; if it could not even start, say so and try more slowly."""
+        child = self.worker.child
+        code = None if child is None else child.poll()
+        lost = self.worker.take_over()
+        log.info("the worker ended (exit code %s), %d job(s) interrupted", code, len(lost))
+        if code in (0, 3) or lost or child is None or time.monotonic() - self.worker.started_at > _EARLY:
+            self._early, self.trouble = 0, ""
+            return
+        self._early += 1
+        self._not_before = time.monotonic() + 0.5 * 2**self._early
+        if self._early >= _MAX_EARLY:
+            self.trouble = f"The model's process cannot start; {self.worker.log_path} says why."
+            self._fail_waiting(self.trouble)
+            self._early = 0
+
+    def _fail_waiting(self, sentence: str) -> None:
+        while (job := self.store.jobs.claim(self.page_id, os.getpid(), self.settings.device)) is not None:
+            with contextlib.suppress(Exception):
+                self.store.jobs.finish(job.id, self.page_id, "failed", error=sentence, error_kind="WorkerLost")
+
+    def _end_stuck_worker(self) -> None:
+        """A worker that is silent, or does not let go of a cancelled job, is killed; the next tick starts another."""
+        row = self.worker.row()
+        if row is None or row.state == "stopped":
+            return
+        stuck = row.silent_for() > self.settings.worker_lost_after
+        running = [job for job in self.store.jobs.recent(open_only=True, limit=50) if job.worker_id == row.id]
+        waiting = {job.id for job in running if job.cancel}
+        self._cancelled = {job: self._cancelled.get(job, time.monotonic()) for job in waiting}
+        late = [
+            job for job, since in self._cancelled.items() if time.monotonic() - since > self.settings.cancel_kill_after
+        ]
+        if stuck or late:
+            log.warning("the worker is %s and is killed", "silent" if stuck else "not letting go of a cancelled job")
+            self.worker.kill()
+
+
+_INLINE = "inline"
+
+
+def _seed(given: int | None) -> int:
+    return random.SystemRandom().randrange(2**31) if given is None else given

@@ -1,0 +1,57 @@
+"""How the worker gets its model. The only place of the app that knows where a Predictor comes from.
+
+`settings.predictor` names a function "module:function"; it is called with `settings.model` and returns a Predictor.
+The default loads a folder in hub layout; tests name a fake of their own here and nowhere below.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import Any
+
+from nsp_core.errors import ConfigError
+from nsp_core.types import Predictor
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """The size of clip that a model reads and draws."""
+
+    width: int = 160
+    height: int = 96
+    frames: int = 17
+    fps: int = 8
+
+
+def load(spec: str) -> Predictor:
+    """The pipeline in the folder `spec`. Imports torch; only ever called in the process that draws."""
+    from nsp_core.pipeline import NextScenePipeline
+
+    return NextScenePipeline.from_pretrained(spec)
+
+
+def build(predictor: str, model: str) -> Predictor:
+    """Call the function that `predictor` names with `model`."""
+    module, _, name = predictor.partition(":")
+    if not module or not name:
+        raise ConfigError(f"The predictor is named 'module:function', got {predictor!r}.")
+    try:
+        factory = getattr(importlib.import_module(module), name)
+    except ModuleNotFoundError as error:
+        if error.name != module:
+            raise
+        raise ConfigError(f"There is no module {module!r} to take the predictor from.") from error
+    except AttributeError as error:
+        raise ConfigError(f"The module {module!r} has no function {name!r} to take the predictor from.") from error
+    made: Predictor = factory(model)
+    return made
+
+
+def canvas_of(predictor: Predictor) -> Canvas:
+    """What the model says of itself; a model that says nothing draws what the starter draws."""
+    geometry: Any = getattr(predictor, "geometry", None)
+    rate = getattr(getattr(predictor, "config", None), "fps", None) or Canvas.fps
+    if geometry is None:
+        return Canvas(fps=int(rate))
+    return Canvas(int(geometry.width), int(geometry.height), int(geometry.frames), int(rate))

@@ -1,0 +1,421 @@
+"""Runs one job: asks the predictor, writes progress, and puts what came of it into the store in one transaction.
+
+The same code in the worker's process and, under ZeroGPU, inside the page's event handler. Knows nothing of processes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import platform
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from app.predictors import Canvas, canvas_of
+from app.store import Store
+from app.store.jobs import Gone, Job
+from app.store.media import Media, MediaFile
+from app.store.models import SceneRow
+from app.store.stories import NewTake
+from app.story import Role
+from nsp_core.errors import Cancelled, ConfigError, OutsideLanguage, UnreadableMedia, UserError, WhatNextError
+from nsp_core.types import Frames, NextScene, Predictor, SamplingOptions, SceneRequest
+
+log = logging.getLogger(__name__)
+
+
+class GivenBack(Exception):
+    """The program is being closed while the job runs: it waits for the next start."""
+
+
+class Runner:
+    """One at a time. `load` builds the predictor at the first job that needs it; `closing` says that the program ends;
+    `told` hears what the runner is doing ("loading", "busy", "idle")."""
+
+    def __init__(
+        self,
+        store: Store,
+        worker_id: str,
+        load: Callable[[], Predictor],
+        *,
+        closing: Callable[[], bool] = lambda: False,
+        told: Callable[[str, str], None] = lambda _state, _message: None,
+    ) -> None:
+        self.store = store
+        self.settings = store.settings
+        self.worker_id = worker_id
+        self.closing = closing
+        self.told = told
+        self.predictor: Predictor | None = None
+        self._load = load
+
+    def run(self, job: Job) -> None:
+        """Bring a claimed job to its end. Never raises for what goes wrong with the job itself."""
+        run = JobRun(self, job)
+        self.told("busy", job.kind)
+        try:
+            run.go()
+        except GivenBack:
+            self.store.jobs.give_back(job.id, self.worker_id)
+        except Gone:
+            log.info("job %s was erased or taken over", job.id)
+        except Cancelled:
+            self._end(job, "cancelled")
+        except OutsideLanguage as error:
+            self._end(job, "failed", error, result={"known": list(error.known)})
+        except WhatNextError as error:
+            self._end(job, "failed", error)
+        except MemoryError as error:
+            sentence = "There was not enough memory for this: close other programs or choose a smaller model."
+            self._end(job, "failed", error, sentence=sentence)
+        except Exception as error:
+            log.exception("job %s (%s) failed", job.id, job.kind)
+            sentence = (
+                f"Something went wrong inside the program ({type(error).__name__}); the log in {_logs(self)} has it."
+            )
+            self._end(job, "failed", error, sentence=sentence)
+        finally:
+            run.clear_previews()
+            self.told("idle", "")
+
+    def ready(self, before: Callable[[], None]) -> Predictor:
+        """The model; `before` is called when it has to be loaded first."""
+        if self.predictor is None:
+            before()
+            self.told("loading", self.settings.model)
+            started = time.monotonic()
+            self.predictor = self._load()
+            log.info("loaded %s in %.1f s", self.settings.model, time.monotonic() - started)
+            self.told("busy", "")
+        return self.predictor
+
+    def _end(
+        self,
+        job: Job,
+        status: Any,
+        error: BaseException | None = None,
+        *,
+        sentence: str | None = None,
+        result: dict[str, Any] | None = None,
+    ) -> None:
+        words = sentence or (str(error) if error else None)
+        kind = type(error).__name__ if error else None
+        try:
+            self.store.jobs.finish(job.id, self.worker_id, status, error=words, error_kind=kind, result=result)
+        except Gone:
+            log.info("job %s was erased or taken over", job.id)
+
+
+class JobRun:
+    """One job from claim to end."""
+
+    def __init__(self, runner: Runner, job: Job) -> None:
+        self.runner = runner
+        self.store = runner.store
+        self.settings = runner.settings
+        self.job = job
+        self.started = time.monotonic()
+        self._looked = 0.0
+        self._flag = 0
+        self._wrote = 0.0
+        self._preview: Path | None = None
+
+    def go(self) -> None:
+        work = {"describe": self.describe, "think": self.think, "draw": self.draw, "load": self.load}.get(self.job.kind)
+        if work is None:
+            raise ConfigError(f"This version of the program cannot do a {self.job.kind} job: update it and try again.")
+        self.check()
+        work()
+
+    # the four kinds ---------------------------------------------------------------------------------------------
+
+    def load(self) -> None:
+        predictor = self.predictor()
+        self.finish({"fingerprint": predictor.fingerprint, **asdict(canvas_of(predictor))})
+
+    def describe(self) -> None:
+        """What is on an uploaded picture or clip, and its frames as the model reads them: a first take to be."""
+        from nsp_core.media import MediaClip, read_media, to_model_frames
+
+        payload = self.job.payload
+        self.write(phase="reading", force=True)
+        owner = self.job.owner_id
+        with self.store.database.reading() as session:
+            source = Media.known(session, payload["media"], owner)
+        path = self.store.media.path(source.name)
+        start, seconds = float(payload.get("start", 0.0)), float(payload.get("seconds", 30.0))
+
+        def read(fps: int) -> MediaClip:
+            try:
+                return read_media(path, start=start, max_seconds=seconds, fps=fps)
+            except UnreadableMedia as error:  # the person knows the file by another name than we do
+                raise UnreadableMedia(str(error).replace(path.name, payload.get("name") or "The file")) from error
+
+        guess = canvas_of(self.runner.predictor) if self.runner.predictor else Canvas()
+        clip = read(guess.fps)  # before the model is loaded: a broken file is said at once
+        canvas = canvas_of(self.predictor())
+        if canvas.fps != guess.fps:
+            clip = read(canvas.fps)
+        frames = to_model_frames(clip, canvas.width, canvas.height, canvas.frames, canvas.fps)
+        self.check()
+        self.write(phase="describing", force=True)
+        seen = self.predictor().describe(frames)
+        self.check()
+        self.write(phase="saving", force=True)
+        files = self.keep(frames, canvas.fps)
+        pictures = {
+            "kind": "still" if clip.kind == "picture" else "uploaded",
+            "width": frames.shape[2],
+            "height": frames.shape[1],
+            "frame_count": frames.shape[0],
+            "fps": canvas.fps,
+        }
+        result = {
+            "words": seen.words,
+            "in_world": seen.in_world,
+            "confidence": seen.confidence,
+            "note": clip.note,
+            "pictures": pictures,
+            "media": {role: file.name for role, file in files.items()},
+        }
+        with self.store.database.transaction() as session:
+            for role, file in files.items():
+                Media.link(session, file, role, owner_id=owner, job_id=self.job.id)
+            self.store.jobs.finish_in(session, self.job.id, self.runner.worker_id, "done", result=result)
+
+    def think(self) -> None:
+        """The words of what happens next, as they come. `scene_id` is the scene that they follow."""
+        payload = self.job.payload
+        predictor = self.predictor()
+        self.write(phase="reading", force=True)
+        stories = self.store.stories(None)
+        limits = {"scenes": self.settings.context_scenes, "frames": self.settings.context_frames}
+        context = stories.context_to(self.job.scene_id, **limits)
+        texts: list[dict[str, Any]] = []
+        self.check()
+        thoughts = predictor.think(
+            context,
+            steer=payload.get("steer") or None,
+            alternatives=int(payload.get("alternatives", 1)),
+            seed=int(payload.get("seed", 0)),
+            should_stop=self.should_stop,
+        )
+        with contextlib.suppress(Cancelled):  # what the flag means is decided below
+            for thought in thoughts:
+                first = not texts
+                while len(texts) <= thought.alternative:
+                    texts.append({"text": "", "done": False, "score": None})
+                texts[thought.alternative] = {"text": thought.text, "done": thought.done, "score": thought.score}
+                self.write(phase="thinking", words_json=json.dumps(texts), force=first or thought.done)
+                if self.should_stop():
+                    break
+        whole = [text for text in texts if text["done"] and text["text"].strip()]
+        if not (self.flag() == 2 and whole):
+            self.check()
+        if not whole:
+            raise UserError("The model found no words for what happens next: try again, or say what should happen.")
+        self.write(phase="thinking", words_json=json.dumps(whole), force=True)
+        self.finish({"alternatives": whole, "fingerprint": predictor.fingerprint})
+
+    def draw(self) -> None:
+        """One take of a scene, from its words and the scenes before it."""
+        payload = self.job.payload
+        predictor = self.predictor()
+        self.write(phase="reading", force=True)
+        stories = self.store.stories(None)
+        scene = stories.scene(self.job.scene_id or "")
+        context, parents = stories.context_and_parents(
+            scene.parent_id, scenes=self.settings.context_scenes, frames=self.settings.context_frames
+        )
+        if scene.parent_id is None:
+            context = replace(context, bible=stories.story(scene.story_id).bible)
+        drawn = any(before.frames is not None for before in context.scenes[-1:])
+        mode = payload.get("mode") or scene.mode
+        request = SceneRequest(
+            context,
+            payload.get("words") or scene.words,
+            mode if drawn else "cut",  # there is nothing to continue from before the scene before has pictures
+            SamplingOptions(**payload.get("options", {})),
+        )
+        self.check()
+        finished = self._act(predictor, request)
+        self.check()
+        self.write(phase="saving", eta_s=None, force=True)
+        files = self.keep(finished.frames, finished.fps, finished)
+        new = NewTake(
+            kind="drawn",
+            width=finished.frames.shape[2],
+            height=finished.frames.shape[1],
+            frame_count=finished.frames.shape[0],
+            fps=finished.fps,
+            files=files,
+            draw_seconds=finished.seconds,
+            parent_take_id=parents[-1]["take"] if parents and request.mode == "continue" else None,
+            job_id=self.job.id,
+            recipe=self._recipe(predictor, request, finished, parents, scene.steer),
+        )
+        with self.store.database.transaction() as session:
+            row = session.get(SceneRow, scene.id)
+            if row is None:
+                raise Gone(self.job.id)
+            take = stories.add_take_in(session, row, new)
+            result = {"take": take.id, "scene": scene.id, "seconds": finished.seconds}
+            self.store.jobs.finish_in(session, self.job.id, self.runner.worker_id, "done", result=result)
+
+    def _act(self, predictor: Predictor, request: SceneRequest) -> NextScene:
+        finished: NextScene | None = None
+        began: float | None = None
+        for item in predictor.act(request, should_stop=self.should_stop):
+            if isinstance(item, NextScene):
+                finished = item
+                break
+            eta = None
+            if item.phase == "draw" and item.step:
+                began = began or time.monotonic()
+                done = max(1, item.step - 1)  # the first step's own time is not in it
+                eta = (time.monotonic() - began) / done * (item.total - item.step) if item.step > 1 else None
+            phase = {"read": "reading", "draw": "drawing", "decode": "finishing"}[item.phase]
+            last = item.phase == "draw" and item.step == item.total
+            due = self.due() or last
+            preview = self._show(item.preview, item.step) if item.preview is not None and due else None
+            columns = {} if preview is None else {"preview_path": preview}
+            self.write(phase=phase, step=item.step, total=item.total, eta_s=eta, force=last, **columns)
+            if self.should_stop():
+                break
+        if finished is None:
+            self.check()
+            raise RuntimeError("The predictor ended without a scene.")
+        return finished
+
+    # files ------------------------------------------------------------------------------------------------------
+
+    def keep(self, frames: Frames, fps: int, finished: NextScene | None = None) -> dict[Role, MediaFile]:
+        """All files of a take, on disk before any row speaks of them."""
+        from nsp_core.media import save_frames, save_latents, write_clip, write_png
+
+        media = self.store.media
+        size = {"width": frames.shape[2], "height": frames.shape[1]}
+        clip = {**size, "frame_count": frames.shape[0], "fps": fps, "seconds": frames.shape[0] / fps}
+        files: dict[Role, MediaFile] = {
+            "frames": media.make("npz", lambda path: save_frames(path, frames, fps), **clip),
+            "first_frame": media.make("png", lambda path: write_png(path, frames[0]), **size),
+            "last_frame": media.make("png", lambda path: write_png(path, frames[-1]), **size),
+            "thumb": media.make("webp", lambda path: _picture(frames[len(frames) // 2]).save(path, quality=88), **size),
+            "clip": media.make("mp4", lambda path: write_clip(path, frames, fps), **clip, has_audio=True),
+        }
+        if finished is not None:
+            files["tail_latents"] = media.make("safetensors", lambda path: save_latents(path, finished.latents))
+        return files
+
+    def _show(self, preview: Frames, step: int) -> str:
+        """Write a preview beside the last one, then forget the last one; returns its file name."""
+        folder = self.settings.previews_dir
+        name = f"{self.job.id}-{self.job.attempts}-{step:04d}.webp"
+        partial = folder / f"{name}.partial"
+        pictures = [_picture(frame) for frame in preview]
+        pictures[0].save(
+            partial, "WEBP", save_all=True, append_images=pictures[1:], duration=125, loop=0, quality=70, method=0
+        )
+        partial.replace(folder / name)
+        before, self._preview = self._preview, folder / name
+        if before is not None and before != self._preview:
+            before.unlink(missing_ok=True)
+        return name
+
+    def clear_previews(self) -> None:
+        for path in self.settings.previews_dir.glob(f"{self.job.id}-*"):
+            path.unlink(missing_ok=True)
+
+    def _recipe(
+        self, predictor: Predictor, request: SceneRequest, finished: NextScene, parents: Any, steer: str
+    ) -> dict[str, Any]:
+        torch = sys.modules.get("torch")  # only if the predictor brought it; never imported here
+        return {
+            "model": self.settings.model,
+            "fingerprint": finished.fingerprint,
+            "adapter": getattr(predictor, "adapter", None),
+            "adapter_strength": getattr(predictor, "adapter_strength", None),
+            "seed": finished.options.seed,
+            "settings_json": json.dumps(asdict(finished.options)),
+            "mode": finished.mode,
+            "words": finished.words,
+            "steer": steer,
+            "bible": request.context.bible,
+            "parents_json": json.dumps(parents, ensure_ascii=False),
+            "device": self.settings.device,
+            "threads": int(torch.get_num_threads()) if torch is not None else self.settings.threads,
+            "dtype": str(getattr(predictor, "dtype", "unknown")).removeprefix("torch."),
+            "versions_json": json.dumps(_versions()),
+            "frames_sha256": raw_sha256(finished.frames),
+            "latents_sha256": raw_sha256(finished.latents),
+        }
+
+    # talking to the row -----------------------------------------------------------------------------------------
+
+    def predictor(self) -> Predictor:
+        made = self.runner.ready(before=lambda: self.write(phase="loading model", force=True))
+        self.check()
+        return made
+
+    def due(self) -> bool:
+        """Whether progress may be written again: at most five times a second."""
+        return time.monotonic() - self._wrote >= self.settings.progress_every
+
+    def write(self, *, force: bool = False, **columns: Any) -> None:
+        """Progress into the row. What comes too soon after the last write is dropped, unless forced."""
+        if force or self.due():
+            self._wrote = time.monotonic()
+            self._flag = self.store.jobs.update(self.job.id, self.runner.worker_id, **columns)
+
+    def flag(self) -> int:
+        """The cancel flag, read at most every settings.cancel_every seconds."""
+        if self._flag == 0 and time.monotonic() - self._looked >= self.settings.cancel_every:
+            self._looked = time.monotonic()
+            self._flag = self.store.jobs.cancel_flag(self.job.id, self.runner.worker_id)
+        return self._flag
+
+    def should_stop(self) -> bool:
+        return self.runner.closing() or self.flag() != 0
+
+    def check(self) -> None:
+        """Raise when the work is no longer wanted."""
+        if self.runner.closing():
+            raise GivenBack
+        if self.flag():
+            raise Cancelled("Stopped.")
+
+    def finish(self, result: dict[str, Any]) -> None:
+        self.store.jobs.finish(self.job.id, self.runner.worker_id, "done", result=result)
+
+
+def raw_sha256(array: np.ndarray[Any, Any]) -> str:
+    """Of the bare values: equal for equal pictures, whatever file they are kept in."""
+    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
+
+
+def _picture(frame: Frames) -> Image.Image:
+    return Image.fromarray(np.ascontiguousarray(frame))
+
+
+def _versions() -> dict[str, str]:
+    return {"python": platform.python_version(), **dict(_installed())}
+
+
+def _installed() -> Iterator[tuple[str, str]]:
+    for name in ("torch", "diffusers", "transformers", "numpy", "what-happens-next"):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            yield name, metadata.version(name)
+
+
+def _logs(runner: Runner) -> Path:
+    return runner.settings.logs_dir

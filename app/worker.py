@@ -1,0 +1,123 @@
+"""The model's own process: `python -m app.worker --settings FILE`. Started, adopted and ended by app.director.
+
+It hears and speaks through the database and files only. It holds the lock of its device as long as it lives, loads the
+model at its first job, and ends by itself when no page has given a sign of life for a while.
+"""
+
+from __future__ import annotations
+
+import argparse
+import faulthandler
+import logging
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.exc import OperationalError
+
+from app.heartbeat import Heartbeat
+from app.locks import FileLock, device_lock
+from app.predictors import build
+from app.runner import Runner
+from app.settings import Settings
+from app.store import Store, open_store
+from nsp_core.types import Predictor
+
+log = logging.getLogger("app.worker")
+
+LOCK_BUSY = 3  # exit code: another process has the device
+_LIVELY = 10.0  # seconds after a person did something in which the queue is watched closely
+
+
+class Worker:
+    def __init__(self, store: Store, *, lock_timeout: float = 5.0) -> None:
+        self.store = store
+        self.settings = store.settings
+        self.lock = FileLock(device_lock(self.settings.locks_dir, self.settings.device), timeout=lock_timeout)
+        self.signalled = False
+
+    def work(self) -> int:
+        """Until asked to stop, or nobody is there any more. Returns the exit code."""
+        if not self.lock.acquire():
+            log.info("another process has the device %s", self.settings.device)
+            return LOCK_BUSY
+        reason = "crashed"
+        process_id = self.store.processes.register(
+            "worker", os.getpid(), device=self.settings.device, model_key=self.settings.model_key
+        )
+        self.pulse = Heartbeat(self.store, process_id)
+        self.pulse.beat()
+        self.pulse.start()
+        try:
+            # we hold the device: whoever else had a job on it is dead
+            self.store.jobs.take_over(
+                [process_id], max_attempts=self.settings.max_attempts, device=self.settings.device
+            )
+            reason = self._loop(process_id)
+        finally:
+            self.pulse.finish(reason)
+            self.lock.release()
+        log.info("ended: %s", reason)
+        return 0
+
+    def _loop(self, process_id: str) -> str:
+        runner = Runner(self.store, process_id, self._load, closing=self.closing, told=self.pulse.tell)
+        while True:
+            if self.closing():
+                return "asked to stop"
+            if time.monotonic() - self.pulse.page_seen > self.settings.worker_exit_after:
+                return "no page is open any more"
+            try:
+                waiting = self.store.jobs.has_pending(self.settings.device)
+                job = self.store.jobs.claim(process_id, os.getpid(), self.settings.device) if waiting else None
+            except OperationalError:
+                log.exception("the queue could not be read")
+                time.sleep(1.0)
+                continue
+            if job is None:
+                lively = time.monotonic() - self.pulse.page_active < _LIVELY
+                time.sleep(self.settings.worker_poll if lively else self.settings.worker_poll_idle)
+                continue
+            log.info("job %s: %s, attempt %d", job.id, job.kind, job.attempts)
+            self.pulse.working_on(job.id)
+            started = time.monotonic()
+            runner.run(job)
+            self.pulse.working_on(None)
+            log.info("job %s: ended after %.2f s", job.id, time.monotonic() - started)
+
+    def closing(self) -> bool:
+        return self.signalled or self.pulse.stop_asked.is_set()
+
+    def _load(self) -> Predictor:
+        predictor = build(self.settings.predictor, self.settings.model)
+        self.pulse.tell("busy", fingerprint=predictor.fingerprint)
+        return predictor
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="app.worker", description="The model's process; started by the page.")
+    parser.add_argument("--settings", type=Path, required=True)
+    settings = Settings.from_json(parser.parse_args(argv).settings.read_text(encoding="utf-8"))
+    faulthandler.enable()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(process)d %(name)s %(levelname)s %(message)s")
+    if settings.threads:
+        os.environ["OMP_NUM_THREADS"] = str(settings.threads)  # before torch is imported
+    store = open_store(settings, prepare=False)
+    worker = Worker(store)
+
+    def ask(_number: int, _frame: Any) -> None:
+        worker.signalled = True
+
+    signal.signal(signal.SIGTERM, ask)
+    signal.signal(signal.SIGINT, ask)
+    try:
+        return worker.work()
+    finally:
+        store.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

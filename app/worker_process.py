@@ -1,0 +1,119 @@
+"""The worker as a process: start it, see whether it lives, adopt one that is there, end it. Never imports the model.
+
+A worker lives exactly as long as its device's lock is held: the system gives the lock back however it dies, and a pid
+that was used again cannot be mistaken for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from app.locks import FileLock, device_lock, is_held
+from app.settings import ROOT
+from app.store import Store
+from app.store.processes import Process
+
+log = logging.getLogger(__name__)
+
+_LOG_BYTES = 2_000_000
+
+
+class WorkerProcess:
+    """The one worker of a device, ours or adopted."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.settings = store.settings
+        self.lock_path = device_lock(self.settings.locks_dir, self.settings.device)
+        self.child: subprocess.Popen[bytes] | None = None
+        self.started_at = 0.0
+
+    @property
+    def log_path(self) -> Path:
+        return self.settings.logs_dir / "worker.log"
+
+    def start(self) -> None:
+        """A fresh process in a group of its own: Ctrl-C in the terminal reaches the page, and the page ends the worker."""
+        self._trim_log()
+        settings_file = self.settings.run_dir / f"worker-{os.getpid()}.json"
+        settings_file.write_text(self.settings.to_json(), encoding="utf-8")
+        command = [sys.executable, "-m", "app.worker", "--settings", str(settings_file)]
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+        group = (
+            {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}  # type: ignore[attr-defined]
+            if sys.platform == "win32"
+            else {"start_new_session": True}
+        )
+        with self.log_path.open("ab") as output:
+            self.child = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                **group,  # type: ignore[call-overload]
+            )
+        self.started_at = time.monotonic()
+        log.info("worker started, pid %d", self.child.pid)
+
+    def alive(self) -> bool:
+        """Ours that still runs, or somebody else's that holds the device."""
+        if self.child is not None and self.child.poll() is None:
+            return True
+        return is_held(self.lock_path)
+
+    def row(self) -> Process | None:
+        """What the living worker last said of itself; None while it has not spoken."""
+        rows = self.store.processes.living("worker", within=3600, device=self.settings.device)
+        if self.child is not None and self.child.poll() is None:
+            rows = tuple(row for row in rows if row.pid == self.child.pid) or rows
+        return rows[0] if rows else None
+
+    def take_over(self) -> tuple[str, ...]:
+        """Interrupt what a dead worker was doing. Holds the device's lock meanwhile, so that it surely is dead."""
+        lock = FileLock(self.lock_path)
+        if not lock.acquire():
+            return ()
+        try:
+            return self.store.jobs.take_over((), max_attempts=self.settings.max_attempts, device=self.settings.device)
+        finally:
+            lock.release()
+
+    def kill(self) -> None:
+        """At once, whatever it does; the memory of its device is free for certain."""
+        row = self.row()
+        if self.child is not None and self.child.poll() is None:
+            self.child.kill()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.child.wait(timeout=5)
+        elif row is not None and is_held(self.lock_path):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(row.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+
+    def stop(self, grace: float) -> None:
+        """Ask it to end, wait, then insist."""
+        row = self.row()
+        if row is not None:
+            self.store.processes.ask_to_stop(row.id)
+        deadline = time.monotonic() + grace
+        while self.alive() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        if self.alive():
+            log.warning("the worker did not end within %.0f s and is killed", grace)
+            self.kill()
+        if self.child is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.child.wait(timeout=1)
+
+    def _trim_log(self) -> None:
+        with contextlib.suppress(OSError):
+            if self.log_path.stat().st_size > _LOG_BYTES:
+                self.log_path.replace(self.log_path.with_suffix(".old.log"))

@@ -212,6 +212,30 @@ def _unknown(words: Sequence[str]) -> list[str]:
     return [word for word in words if word not in known]
 
 
+@dataclass(frozen=True)
+class _Named:
+    """What a text names. `placed` ties a slot to the kind of thing named last before it: "a bear on the right"."""
+
+    colours: frozenset[str]
+    kinds: frozenset[str]
+    slots: frozenset[int]
+    placed: frozenset[tuple[str, int]]
+
+
+def _named(words: Sequence[str]) -> _Named:
+    kind: str | None = None
+    slots: set[int] = set()
+    placed: set[tuple[str, int]] = set()
+    for word in words:
+        kind = KIND_WORDS.get(word, kind)
+        if word in SLOTS:
+            slots.add(SLOTS.index(word))
+            if kind is not None:
+                placed.add((kind, SLOTS.index(word)))
+    kinds = frozenset(KIND_WORDS[word] for word in words if word in KIND_WORDS)
+    return _Named(frozenset(words) & set(COLOURS), kinds, frozenset(slots), frozenset(placed))
+
+
 def _by_keywords(text: str, before: World) -> Event | None:
     """The one enabled event whose action is named and with which everything else that is named agrees."""
     words = words_of(text)
@@ -223,20 +247,17 @@ def _by_keywords(text: str, before: World) -> Event | None:
     best = max(scores.values())
     if best == 0:
         return None
-    colours = {word for word in words if word in COLOURS}
-    slots = {SLOTS.index(word) for word in words if word in SLOTS}
-    kinds = {KIND_WORDS[word] for word in words if word in KIND_WORDS}
-    meant = [
-        event
-        for event in enabled(before)
-        if scores[event.rule] == best and _agrees(event, before, colours, slots, kinds)
-    ]
-    return _one(meant, before)
+    named = _named(words)
+    return _one([e for e in enabled(before) if scores[e.rule] == best and _agrees(e, before, named)], before)
 
 
-def _agrees(event: Event, before: World, colours: set[str], slots: set[int], kinds: set[str]) -> bool:
-    """Nothing is named that has no part in the event."""
-    parts = [t for t in (before.at(s) for s in (event.slot, event.other) if s is not None) if t is not None]
-    seen = {event.colour, *(thing.visible_colour for thing in parts)}
-    there = {event.kind, *(thing.kind for thing in parts), *BYSTANDERS.get(event.rule, ())}
-    return colours <= seen and slots <= {event.slot, event.other} and kinds <= there
+def _agrees(event: Event, before: World, named: _Named) -> bool:
+    """Is nothing named that has no part in the event?"""
+    slots = {slot for slot in (event.slot, event.other) if slot is not None}
+    things = [thing for thing in before.things if thing.slot in slots]
+    # whose slot is it? a thing's own, or that of the thing to come
+    places = {(thing.kind, thing.slot) for thing in things} | {(event.kind, s) for s in slots if before.at(s) is None}
+    colours = {event.colour, *(thing.visible_colour for thing in things)}
+    kinds = {event.kind, *(thing.kind for thing in things), *BYSTANDERS.get(event.rule, ())}
+    apart = {(kind, slot) for kind, slot in named.placed if kind in {k for k, _ in places}}
+    return named.colours <= colours and named.slots <= slots and named.kinds <= kinds and apart <= places

@@ -6,8 +6,8 @@ from __future__ import annotations
 _STOP = """
     a an and any as at away be begin begins by can come comes could do does down for from get gets go goes happen
     happens here i in into is it its let lets like little make makes may me move moves must my new next nice now of off
-    on one out please should small so some start starts that the then there these this those to up want we will with
-    would you
+    on one out please should small so some start starts that the then there these this those to turn up want we will
+    with would you
 """
 STOP_WORDS = frozenset(_STOP.split())
 

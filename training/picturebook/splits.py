@@ -84,12 +84,12 @@ def held_out() -> frozenset[Composition]:
 
 
 def _compositions(rule: str) -> list[Composition]:
-    places = _places(rule)
+    places = places_of(rule)
     colours: tuple[str | None, ...] = COLOURS if is_coloured(rule) else (None,)
     return [(KIND_OF[rule], colour, place, rule) for colour, place in product(colours, places)]
 
 
-def _places(rule: str) -> tuple[str, ...]:
+def places_of(rule: str) -> tuple[str, ...]:
     """Where a rule can act at all: rain never falls on the mountain, snow only there."""
     if rule in _IN_RAIN:
         return tuple(place for place in PLACES if place != "mountain")

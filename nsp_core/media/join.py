@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from pathlib import Path
@@ -29,6 +30,7 @@ from nsp_core.media.write import AAC_FRAME, open_output, whole_file, write_clip
 __all__ = ["Caption", "JoinInfo", "join_clips"]
 
 OnProgress = Callable[[int, int], None]
+_KEPT_OPEN = 100  # files
 # A stereo AAC-LC frame that decodes to exact silence whatever came before it: fills in where a clip's sound is short.
 _SILENT_AAC = bytes.fromhex("211004608c1c")
 
@@ -48,48 +50,94 @@ def join_clips(
     captions: Sequence[tuple[str, float, float]] | None = None,
     on_progress: OnProgress | None = None,
     *,
+    words: Sequence[str] | None = None,
     chapters: Sequence[str] | None = None,
     title: str = "",
     language: str = "eng",
     differing: Literal["refuse", "re-encode"] = "refuse",
     master: HouseEncoding = HOUSE,
 ) -> JoinInfo:
-    """Join clips of one format into `out`. `chapters` names each clip; `on_progress(done, total)` counts clips.
+    """Join clips of one format into `out`. `on_progress(done, total)` counts clips.
 
-    A clip that differs from the first is refused by name, or (differing="re-encode") encoded anew on its own.
+    `captions` have times of their own; `words` instead captions each clip for as long as it lasts ("" leaves it
+    out). `chapters` names each clip. A clip that differs from the first is refused by name, or
+    (differing="re-encode") encoded anew on its own.
     """
     if not paths:
         raise GeometryError("A film of no clips was asked; give at least one clip.")
-    if chapters is not None and len(chapters) != len(paths):
-        raise GeometryError(f"{len(chapters)} chapter names for {len(paths)} clips were given; give one for each.")
-    files = [Path(path) for path in paths]
+    for what, given in (("chapter names", chapters), ("captions", words)):
+        if given is not None and len(given) != len(paths):
+            raise GeometryError(f"{len(given)} {what} for {len(paths)} clips were given; give one for each.")
     out = Path(out)
-    with tempfile.TemporaryDirectory(prefix="whatnext-join-") as folder:
-        lengths, reencoded = _lengths(files, master, differing, Path(folder))
-        with whole_file(out) as partial, open_output(partial, master) as container, open_clip(files[0]) as first:
-            joiner = _Joiner(container, first, master)
-            track = add_caption_track(container, language) if captions else None
-            starts = [sum(lengths[:index]) * float(joiner.tick) for index in range(len(lengths))]
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="whatnext-join-")))
+        clips = _Clips([Path(path) for path in paths], differing, master, folder, stack)
+        lengths = clips.lengths
+        partial = stack.enter_context(whole_file(out))
+        with open_output(partial, master) as container:
+            joiner = _Joiner(container, clips.take(0), master)
+            starts = [sum(lengths[:index]) * float(joiner.tick) for index in range(len(lengths) + 1)]
+            shown = list(captions or ())
+            if words is not None:
+                shown += [(text, starts[k], starts[k + 1]) for k, text in enumerate(words) if text.strip()]
+            track = add_caption_track(container, language) if shown else None
             if chapters is not None:
                 container.set_chapters(_chapters(chapters, lengths, joiner.tick))
             if title:
                 container.metadata["title"] = title
             container.start_encoding()
-            # all captions first: they are few, and libav interleaves by time
-            for packet in caption_packets(captions or (), track):
+            for packet in caption_packets(shown, track):  # few, and libav interleaves by time
                 container.mux(packet)
-            for index, file in enumerate(files):
-                with open_clip(file) as clip:
-                    joiner.copy(clip, lengths[index], is_last=index == len(files) - 1)
+            for index in range(len(lengths)):
+                with clips.take(index) as clip:
+                    joiner.copy(clip, lengths[index], is_last=index == len(lengths) - 1)
                 if on_progress is not None:
-                    on_progress(index + 1, len(files))
+                    on_progress(index + 1, len(lengths))
     return JoinInfo(
-        seconds=sum(lengths) * float(joiner.tick),
+        seconds=starts[-1],
         frames=joiner.frames,
-        clips=len(files),
-        reencoded=tuple(reencoded),
-        starts=tuple(starts),
+        clips=len(lengths),
+        reencoded=tuple(clips.reencoded),
+        starts=tuple(starts[:-1]),
     )
+
+
+class _Clips:
+    """The clips, checked against the first one. Opening costs more than copying a small clip, so the first ones stay
+    open until they are copied; further ones are opened again."""
+
+    def __init__(
+        self, files: list[Path], differing: str, master: HouseEncoding, folder: Path, stack: ExitStack
+    ) -> None:
+        self.files = files
+        self.lengths: list[int] = []  # in ticks
+        self.reencoded: list[int] = []
+        self._kept: dict[int, InputContainer] = {}
+        wanted: ClipFormat | None = None
+        for index, file in enumerate(files):
+            clip = stack.enter_context(open_clip(file))
+            found = read_format(clip, file.name)
+            wanted = wanted or found
+            if found != wanted:
+                if differing == "refuse":
+                    raise GeometryError(_difference(file.name, files[0].name, found, wanted))
+                clip.close()
+                files[index] = _encode_anew(file, wanted, master, folder / f"{index}.mp4")
+                self.reencoded.append(index)
+                clip = stack.enter_context(open_clip(files[index]))
+                if (made := read_format(clip, file.name)) != wanted:
+                    raise GeometryError(_difference(file.name, files[0].name, made, wanted))
+            length = clip.streams.video[0].duration or 0
+            if length <= 0:
+                raise UnreadableMedia(f"{file.name} has no length; write it again.")
+            self.lengths.append(length)
+            if index < _KEPT_OPEN:
+                self._kept[index] = clip
+            else:
+                clip.close()
+
+    def take(self, index: int) -> InputContainer:
+        return self._kept[index] if index in self._kept else open_clip(self.files[index])
 
 
 class _Joiner:
@@ -154,33 +202,6 @@ class _Joiner:
         """Whether the frame at `position` belongs to this clip: to the sample at the film's end, else to the nearest
         frame."""
         return position < until if is_last else position + AAC_FRAME // 2 <= until
-
-
-def _lengths(files: list[Path], master: HouseEncoding, differing: str, folder: Path) -> tuple[list[int], list[int]]:
-    """The length of each clip in ticks. Files that differ from the first are replaced in `files`, or refused."""
-    lengths: list[int] = []
-    reencoded: list[int] = []
-    wanted: ClipFormat | None = None
-    for index, file in enumerate(files):
-        with open_clip(file) as clip:
-            found = read_format(clip, file.name)
-            video = clip.streams.video[0]
-            length = video.duration or 0
-        if wanted is None:
-            wanted = found
-        elif found != wanted:
-            if differing == "refuse":
-                raise GeometryError(_difference(file.name, files[0].name, found, wanted))
-            files[index] = _encode_anew(file, wanted, master, folder / f"{index}.mp4")
-            reencoded.append(index)
-            with open_clip(files[index]) as clip:
-                if (made := read_format(clip, file.name)) != wanted:
-                    raise GeometryError(_difference(file.name, files[0].name, made, wanted))
-                length = clip.streams.video[0].duration or 0
-        if length <= 0:
-            raise UnreadableMedia(f"{file.name} has no length; write it again.")
-        lengths.append(length)
-    return lengths, reencoded
 
 
 def _difference(name: str, first: str, found: ClipFormat, wanted: ClipFormat) -> str:

@@ -74,7 +74,10 @@ def open_clip(path: str | Path) -> InputContainer:
     """Open an MP4 of ours: one demuxer, plain files only."""
     path = Path(path)
     try:
-        return av.open(str(path.resolve()), "r", format="mov", options={"protocol_whitelist": "file"})
+        # one thread: libav decodes a frame to fill in what the index lacks, and starting threads costs more than that
+        return av.open(str(path.resolve()), "r", format="mov", options={"protocol_whitelist": "file", "threads": "1"})
+    except FileNotFoundError:
+        raise UnreadableMedia(f"There is no clip {path}; write it first.") from None
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise UnreadableMedia(f"{path.name} is no MP4 clip that can be opened; write it again.") from error
 

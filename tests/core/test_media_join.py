@@ -132,6 +132,14 @@ def test_missing_sound_is_filled_with_silence(tmp_path: Path) -> None:
     assert np.abs(sound).max() < 1e-5 and abs(sound.shape[1] - 204_000) <= 1024
 
 
+def test_more_clips_than_stay_open_are_joined_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nsp_core.media.join._KEPT_OPEN", 2)
+    clip = clip_of(tmp_path / "clip.mp4", 50, 9)
+    info = join_clips([clip] * 5, tmp_path / "reel.mp4", words=["a", "b", "", "d", "e"])
+    assert info.frames == 45 == probe_clip(tmp_path / "reel.mp4").frames
+    assert [text for text, _, _ in probe_clip(tmp_path / "reel.mp4").captions] == ["a", "b", "d", "e"]
+
+
 def test_a_differing_clip_is_refused_by_name_or_encoded_anew(tmp_path: Path) -> None:
     first, last = clip_of(tmp_path / "first.mp4", 20), clip_of(tmp_path / "last.mp4", 120)
     foreign = write_video(tmp_path / "foreign.mp4", [quadrants(200, 200)] * 24, fps=12)

@@ -42,16 +42,19 @@ def fingerprint(path: Path) -> str:
 
 def load_pipeline(cls: Any, path: Path, load: Callable[..., Any], **kwargs: Any) -> Any:
     """Check, load the parts that diffusers cannot find by itself, load the rest, stamp the fingerprint."""
+    import torch
+
     from nsp_core.model.connector import Connector
     from nsp_core.model.processor import load_processor
 
+    kwargs.setdefault("torch_dtype", torch.float32)  # each library has its own default; fp32 runs on every CPU
     check_folder(path)
     index = json.loads((path / "model_index.json").read_text())
     if index.get("_class_name") != cls.__name__:
         raise CheckpointMismatch(f"{path} holds a {index.get('_class_name')}, not a {cls.__name__}; give a next-scene model.")
     kwargs.setdefault("processor", load_processor(path / "processor"))
-    dtype = {"torch_dtype": kwargs["torch_dtype"]} if "torch_dtype" in kwargs else {}
-    kwargs.setdefault("connector", Connector.from_pretrained(str(path / "connector"), **dtype))
+    connector = Connector.from_pretrained(str(path / "connector"), torch_dtype=kwargs["torch_dtype"])
+    kwargs.setdefault("connector", connector)
     pipeline = load(str(path), local_files_only=True, use_safetensors=True, **kwargs)
     pipeline.language = Language.load(path)
     pipeline.fingerprint = fingerprint(path)

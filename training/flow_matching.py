@@ -39,7 +39,7 @@ class Cache:
     tails: Tensor
     conditions: Tensor
     null: Tensor
-    labels: Tensor  # (N,) rule numbers, for figures per event
+    labels: Tensor  # (N,) rule numbers; -1 is a described beginning
     residual_scale: Tensor  # (C,)
 
 
@@ -68,7 +68,8 @@ class FlowObjective:
         return {
             "index": index,
             "wording": wording,
-            "cut": torch.from_numpy(rng.random(c.batch) < c.cut_share),
+            # a described beginning has nothing to continue from
+            "cut": torch.from_numpy(rng.random(c.batch) < c.cut_share) | (self.cache.labels[index] < 0),
             "drop": torch.from_numpy(rng.random(c.batch) < c.drop),
         }
 
@@ -127,21 +128,23 @@ class FlowObjective:
         """Held-out loss with the true condition and with another pair's; their difference is what the words are worth."""
         held, figures = self.held_out, {}
         count = min(128, len(held.latents))
+        begins = held.labels < 0
         for name, cut in (("continue", False), ("cut", True)):
-            if cut and not self.config.cut_share:
-                continue
             losses = {"true": 0.0, "shuffled": 0.0}
+            seen = {False: 0, True: 0}
             for start in range(0, count, 32):
                 index = torch.arange(start, min(start + 32, count))
                 flags = torch.full((len(index),), cut)
+                index, flags = (index, flags) if cut else (index[~begins[index]], flags[~begins[index]])
                 for kind in losses:
                     states = held.conditions[index if kind == "true" else (index + 17) % count, 0].float()
                     generator = torch.Generator().manual_seed(start)
                     with torch.autocast("cpu", torch.bfloat16):
                         value, _ = self.flow_loss(held, index, states, flags, generator)
-                    losses[kind] += float(value) * len(index) / count
-            figures[f"{name}"] = losses["true"]
-            figures[f"{name}_words_worth"] = losses["shuffled"] - losses["true"]
+                    losses[kind] += float(value) * len(index)
+                seen[cut] += len(index)
+            figures[name] = losses["true"] / seen[cut]
+            figures[f"{name}_words_worth"] = (losses["shuffled"] - losses["true"]) / seen[cut]
         return figures
 
 

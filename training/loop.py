@@ -6,6 +6,7 @@ as one that was not: no generator state is stored. A run is cut into pieces of `
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import math
@@ -84,6 +85,7 @@ def train(
     ema = Ema(module, config.ema)
     step = _restore(objective, optimiser, ema, out / "checkpoints") if resume else 0
     device = next(module.parameters()).device
+    gc.freeze()  # pools of stories hold millions of objects that every collection would walk through
     stop = _Stop()
     started = saved = time.monotonic()
     running, begun = 0.0, step

@@ -137,7 +137,7 @@ class ReaderObjective:
 
     def language_loss(self, samples: list[Sample]) -> tuple[Tensor, Tensor, dict[str, float]]:
         model, tokenizer = self.module.model, self.processor.tokenizer
-        inputs = prepare(self.processor, [s.prompt for s in samples])
+        inputs = prepare(self.processor, [s.prompt for s in samples], multiple=64)
         ids, mask = self.answers(samples)
         length = inputs["input_ids"].shape[1]
         places = positions(model, inputs)
@@ -189,7 +189,7 @@ class ReaderObjective:
         return total
 
     def query_loss(self, samples: list[Sample]) -> tuple[Tensor, Tensor]:
-        inputs = prepare(self.processor, [s.prompt for s in samples])
+        inputs = prepare(self.processor, [s.prompt for s in samples], multiple=64)
         ids, mask = self.answers(samples, start=True)
         states, hidden = query_states(self.module.model, inputs, self.module.connector.queries, (ids, mask))
         logits = self.module.model.lm_head(hidden[:, :-1]).float()
@@ -205,7 +205,7 @@ class ReaderObjective:
         rows = [tokenizer(s.answer + tokenizer.eos_token)["input_ids"] for s in samples]
         if start:
             rows = [[tokenizer.pad_token_id, *row] for row in rows]
-        width = max(map(len, rows))
+        width = -(-max(map(len, rows)) // 16) * 16
         ids = torch.tensor([row + [tokenizer.pad_token_id] * (width - len(row)) for row in rows])
         mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows])
         return ids, mask

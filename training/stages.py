@@ -8,8 +8,14 @@ from random import Random
 from typing import Any
 
 import torch
+from safetensors.torch import save_file
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from nsp_core.model import build
+from nsp_core.model.vision_language import Prompt
 from training import checkpoint, loop
+from training.flow_matching import FlowObjective, Generator
+from training.generator import GeneratorConfig, make_cache, read_cache, read_queries
 from training.reader import Reader, ReaderConfig, ReaderObjective, new_reader
 from training.stories import read_pool
 from training.vae import VaeConfig, VaeObjective
@@ -49,7 +55,6 @@ def train_reader(config: ReaderConfig, resume: bool) -> int:
 
 def start_reader(config: ReaderConfig) -> tuple[Any, Reader]:
     """The reader of this run; its tokenizer is learnt from the language once and kept beside the checkpoints."""
-    from nsp_core.model import build
     from training.picturebook.words import corpus
 
     kept = config.out / "processor"
@@ -65,8 +70,92 @@ def start_reader(config: ReaderConfig) -> tuple[Any, Reader]:
     return processor, reader
 
 
-def read_json(path: Path) -> Any:
-    return json.loads(path.read_text())
+def load_vae(run: Path) -> Any:
+    """The averaged autoencoder of a run folder, with latent statistics measured on its held-out clips."""
+    config = from_run(VaeConfig, run)
+    objective = VaeObjective(config)
+    put_average(objective.module, run)
+    vae = objective.module.eval().requires_grad_(False)
+    mean, deviation = measure_latents(vae, objective)
+    vae.latents_mean.copy_(mean)
+    vae.latents_std.copy_(deviation)
+    return vae
 
 
-STAGES: dict[str, tuple[Any, Any]] = {"vae": (VaeConfig, train_vae), "reader": (ReaderConfig, train_reader)}
+def measure_latents(vae: Any, objective: VaeObjective) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and deviation a channel over 200 clips of the pool: what `normalise` uses. Rounded to bf16, as shipped."""
+    from training.vae import to_tensor
+
+    kept = []
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        for i in range(0, 200, 10):
+            kept.append(vae.encode(to_tensor(objective.frames[i : i + 10])).latent_dist.mode().float())
+    latents = torch.cat(kept)
+    mean, deviation = latents.mean((0, 2, 3, 4)), latents.std((0, 2, 3, 4))
+    return mean.bfloat16().float(), deviation.bfloat16().float()
+
+
+def load_reader(run: Path) -> tuple[ReaderConfig, Any, Reader]:
+    """Config, processor and averaged reader of a run folder."""
+    config = from_run(ReaderConfig, run)
+    processor, reader = start_reader(config)
+    put_average(reader, run)
+    return config, processor, reader.eval().requires_grad_(False)
+
+
+def put_average(module: Any, run: Path) -> None:
+    """The averaged weights as they will be shipped: rounded to bf16 (one folder, one behaviour)."""
+    saved = checkpoint.load(run / "checkpoints")
+    module.load_state_dict(saved.model)
+    with torch.no_grad():
+        for name, parameter in module.named_parameters():
+            value = saved.ema.get(name, saved.model[name])
+            parameter.copy_(value.bfloat16().float())
+
+
+def from_run(cls: Any, run: Path) -> Any:
+    """The config that a run folder was made with."""
+    from training import config
+
+    return config.build(cls, json.loads((run / "run.json").read_text())["config"])
+
+
+def train_generator(config: GeneratorConfig, resume: bool) -> int:
+    vae = load_vae(config.vae)
+    reader_config, processor, reader = load_reader(config.reader)
+    queries = reader.connector.queries
+    parts = (vae, reader.model, processor, queries)
+    stories = read_pool(config.stories)
+    held_out = read_pool(config.stories.with_name("stories_held_out.jsonl"))
+    folder = make_cache(config, stories, parts, "train", config.pairs)
+    held_folder = make_cache(config, held_out, parts, "held_out", config.held_out_pairs)
+    null = read_queries(reader.model, processor, queries, [Prompt("")])[0]
+    cache = read_cache(folder, null)
+    torch.manual_seed(config.loop.seed)
+    transformer = build.transformer(config.width, config.layers, config.heads, condition=reader_config.caption_channels)
+    torch.nn.init.zeros_(transformer.proj_out.weight)
+    torch.nn.init.zeros_(transformer.proj_out.bias)
+    module = Generator(reader.connector.requires_grad_(True), transformer.requires_grad_(True))
+    if config.init is not None:
+        module.load_state_dict(checkpoint.load(config.init).model)
+    save_file({"residual_scale": cache.residual_scale}, config.out / "residual_scale.safetensors")
+    if config.compile:
+        transformer.compile_repeated_blocks()
+    objective = FlowObjective(config.flow, module, cache, read_cache(held_folder, null, cache.residual_scale))
+    del stories, held_out
+    with sdpa_kernel(SDPBackend.MATH):  # on CPUs the fused kernel's backward is slower than plain matrices
+        return loop.train(
+            objective,
+            config.loop,
+            config.out,
+            adam_names=("proj_in", "proj_out", "scale_shift", "queries", "time_embed"),
+            minutes=config.minutes,
+            resume=resume,
+        )
+
+
+STAGES: dict[str, tuple[Any, Any]] = {
+    "vae": (VaeConfig, train_vae),
+    "reader": (ReaderConfig, train_reader),
+    "generator": (GeneratorConfig, train_generator),
+}

@@ -31,8 +31,11 @@ class Prompt:
     clips: tuple[Frames, ...] = ()
 
 
-def prepare(processor: Any, prompts: Sequence[Prompt]) -> Inputs:
-    """Tokens and vision patches of a left-padded batch, through the processor's own chat template."""
+def prepare(processor: Any, prompts: Sequence[Prompt], multiple: int = 1) -> Inputs:
+    """Tokens and vision patches of a left-padded batch, through the processor's own chat template.
+
+    `multiple` rounds the padded length up: kernels are prepared once a shape, so training wants few shapes.
+    """
     texts = []
     for prompt in prompts:
         content = [{"type": "video"} for _ in prompt.clips] + [{"type": "text", "text": prompt.text}]
@@ -40,9 +43,16 @@ def prepare(processor: Any, prompts: Sequence[Prompt]) -> Inputs:
         texts.append(processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
     clips = [clip for prompt in prompts for clip in prompt.clips]
     if clips:
-        out = processor(text=texts, videos=clips, padding=True, return_tensors="pt", return_mm_token_type_ids=True)
+        out = processor(
+            text=texts,
+            videos=clips,
+            padding=True,
+            pad_to_multiple_of=multiple,
+            return_tensors="pt",
+            return_mm_token_type_ids=True,
+        )
     else:
-        out = processor.tokenizer(texts, padding=True, return_tensors="pt")
+        out = processor.tokenizer(texts, padding=True, pad_to_multiple_of=multiple, return_tensors="pt")
     keep = ("input_ids", "attention_mask", "mm_token_type_ids", "pixel_values_videos", "video_grid_thw")
     return {k: out[k] for k in keep if k in out}
 

@@ -1,0 +1,179 @@
+"""Stage `generator`: teach the transformer to draw, from a cache of latents and of the frozen reader's queries.
+
+python launch.py train generator --config training/configs/starter/generator.yaml
+
+The cache is made once (`make_cache`): every pair is a clip that was, the clip that comes, and the queries' states for
+several wordings of it. It is sharded, written `.partial` until whole, and stamped with the weights that it came from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from nsp_core import prompts
+from nsp_core.errors import CheckpointMismatch
+from nsp_core.latents import normalise
+from nsp_core.model.vision_language import Prompt, prepare, query_states
+from training.flow_matching import Cache, FlowConfig
+from training.loop import LoopConfig
+from training.picturebook.rules import RULES, enabled, step
+from training.picturebook.words import TRAIN_VARIANTS, describe, tell
+from training.picturebook.world import Event, World
+from training.reader_data import Moment, ends_of, pictures, story_words
+from training.vae import to_tensor
+
+log = logging.getLogger(__name__)
+RULE_NUMBERS = {name: i for i, name in enumerate(RULES)}
+SHARD = 500
+
+
+@dataclass(frozen=True)
+class GeneratorConfig:
+    loop: LoopConfig
+    flow: FlowConfig
+    stories: Path
+    cache: Path
+    vae: Path  # a run folder of stage vae
+    reader: Path  # a run folder of stage reader
+    out: Path
+    pairs: int = 12000
+    held_out_pairs: int = 256
+    wordings: int = 2
+    idle_share: float = 0.0
+    begin_share: float = 0.15  # pairs that are described beginnings (text-to-scene)
+    width: int = 256
+    layers: int = 6
+    heads: int = 4
+    compile: bool = True
+    threads: int = 2
+    minutes: float = math.inf
+    init: Path | None = None
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A clip that was (`past` -> `now`, by `past_event`) and the one that comes (`now` -> `after`, by `event`)."""
+
+    past: World
+    past_event: Event | None
+    now: World
+    event: Event | None
+    after: World
+    prompts: tuple[Prompt, ...]
+
+
+def pair_of(moment: Moment, rng: Random, wordings: int, begin_share: float) -> Pair:
+    """A training pair; the event is the story's own or any other that could happen, so that steering is learnt."""
+    now = moment.world
+    if rng.random() < begin_share:
+        told = [describe(now, rng.choice(TRAIN_VARIANTS)) for _ in range(wordings)]
+        asks = tuple(Prompt(prompts.STARTER.draw.format(words=t)) for t in told)
+        return Pair(now, None, now, None, now, asks)
+    options = enabled(now)
+    event = rng.choice(options) if options and rng.random() < 0.5 else moment.event
+    past, _ = ends_of(moment)
+    past_event = moment.story.events[moment.at - 1] if moment.at else None
+    clips = (pictures(past, now),)
+    asks = []
+    for _ in range(wordings):
+        text = prompts.story_text(prompts.STARTER, story_words(moment, rng))
+        words = tell(event, now, rng.choice(TRAIN_VARIANTS))
+        asks.append(Prompt(text + prompts.STARTER.draw.format(words=words), clips))
+    return Pair(past, past_event, now, event, step(now, event), tuple(asks))
+
+
+def clips_of(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
+    from training.picturebook.draw import clip
+
+    past = clip(pair.past, pair.past_event, pair.now) if pair.past_event else clip(pair.now, None, pair.now)
+    coming = clip(pair.now, pair.event, pair.after) if pair.event else past
+    return past, coming
+
+
+@torch.no_grad()
+def encode_clips(vae: Any, frames: np.ndarray) -> Tensor:
+    """(B, T, H, W, 3) uint8 -> (B, C, F, h, w) normalised, in bf16 for the cache."""
+    with torch.autocast("cpu", torch.bfloat16):
+        latents = vae.encode(to_tensor(frames)).latent_dist.mode()
+    return normalise(latents.float(), vae.latents_mean, vae.latents_std)
+
+
+@torch.no_grad()
+def read_queries(model: Any, processor: Any, queries: Tensor, asks: list[Prompt]) -> Tensor:
+    inputs = prepare(processor, asks, multiple=64)
+    with torch.autocast("cpu", torch.bfloat16):
+        states, _ = query_states(model, inputs, queries)
+    return states
+
+
+def stamp(vae: Any, model: Any, queries: Tensor) -> str:
+    """A hash of the weights that a cache was made with."""
+    digest = hashlib.sha256()
+    for tensor in (*vae.state_dict().values(), *model.state_dict().values(), queries):
+        digest.update(tensor.detach().float().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def make_cache(config: GeneratorConfig, stories: list[Any], parts: tuple[Any, Any, Any, Tensor], name: str, pairs: int) -> Path:
+    """Shards of `pairs` pairs under cache/name; whole shards of the same weights are kept and not made again."""
+    vae, model, processor, queries = parts
+    folder = config.cache / name
+    folder.mkdir(parents=True, exist_ok=True)
+    mark = folder / "stamp.json"
+    made_with = {"weights": stamp(vae, model, queries), "wordings": config.wordings, "begin_share": config.begin_share}
+    if mark.exists() and json.loads(mark.read_text()) != made_with:
+        raise CheckpointMismatch(f"The cache in {folder} was made with other weights or settings; remove it or name another.")
+    mark.write_text(json.dumps(made_with))
+    for start in range(0, pairs, SHARD):
+        path = folder / f"shard_{start // SHARD:04d}.safetensors"
+        if path.exists():
+            continue
+        rows: dict[str, list[Tensor]] = {"latents": [], "tails": [], "conditions": [], "labels": []}
+        for low in range(start, min(start + SHARD, pairs), 20):
+            batch = []
+            for i in range(low, min(low + 20, start + SHARD, pairs)):
+                rng = Random(f"{name}/{config.loop.seed}/{i}")
+                story = rng.choice(stories)
+                while not story.events:
+                    story = rng.choice(stories)
+                batch.append(pair_of(Moment(story, rng.randrange(len(story.events))), rng, config.wordings, config.begin_share))
+            drawn = [clips_of(p) for p in batch]
+            past = encode_clips(vae, np.stack([d[0] for d in drawn]))
+            coming = encode_clips(vae, np.stack([d[1] for d in drawn]))
+            rows["tails"].append(past[:, :, -1].bfloat16())
+            rows["latents"].append(coming.bfloat16())
+            states = read_queries(model, processor, queries, [a for p in batch for a in p.prompts])
+            rows["conditions"].append(states.view(len(batch), config.wordings, *states.shape[1:]).bfloat16())
+            rows["labels"].append(torch.tensor([RULE_NUMBERS[p.event.rule] if p.event else -1 for p in batch]))
+        part = path.with_suffix(".partial")
+        save_file({k: torch.cat(v).contiguous() for k, v in rows.items()}, part)
+        os.replace(part, path)
+        log.info("%s: %d of %d pairs", name, min(start + SHARD, pairs), pairs)
+    return folder
+
+
+def read_cache(folder: Path, null: Tensor, residual_scale: Tensor | None = None) -> Cache:
+    """All shards in memory (bf16). `residual_scale` is measured on them unless given."""
+    shards = [load_file(p) for p in sorted(folder.glob("shard_*.safetensors"))]
+    if not shards:
+        raise CheckpointMismatch(f"No cache in {folder}; run the generator stage once to make it.")
+    rows = {k: torch.cat([s[k] for s in shards]) for k in shards[0]}
+    if residual_scale is None:
+        some = slice(0, 2000)
+        residual = rows["latents"][some, :, 1:].float() - rows["tails"][some][:, :, None].float()
+        # twice the deviation: residuals are mostly zero with rare large values, as in the spike that worked
+        residual_scale = 2 * residual.std((0, 2, 3, 4)).clamp(min=1e-3)
+    return Cache(rows["latents"], rows["tails"], rows["conditions"], null, rows["labels"], residual_scale)

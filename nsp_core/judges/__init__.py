@@ -1,0 +1,8 @@
+"""Judges: does a scene follow from the story before it, without repeating it? See `verdict` and `registry`."""
+
+from __future__ import annotations
+
+from nsp_core.judges.registry import GROUP, get_judge, judge_names
+from nsp_core.judges.verdict import CausalJudge, Outcome, Verdict, majority
+
+__all__ = ["GROUP", "CausalJudge", "Outcome", "Verdict", "get_judge", "judge_names", "majority"]

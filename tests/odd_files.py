@@ -300,6 +300,13 @@ MAKERS: dict[str, tuple[bool, str, Callable[[Path], Any]]] = {
         "picture",
         lambda path: Image.fromarray(quadrants()).save(path, "JPEG", quality=95, icc_profile=b"not a profile"),
     ),
+    "odd camera data.jpg": (
+        True,
+        "picture",
+        lambda path: Image.fromarray(quadrants()).save(
+            path, "JPEG", quality=95, exif=b"Exif\x00\x00II*\x00\x08\x00\x00\x00\x05\x00\x12\x01\x63\xff\xff\xff\xff"
+        ),
+    ),
     "animated.gif": (True, "clip", _animated("GIF")),
     "animated.webp": (True, "clip", _animated("WEBP")),
     "animated.png": (True, "clip", _animated("PNG")),

@@ -16,8 +16,9 @@ class Limits:
     """The most that one file may be. Beyond it `read_media` says so in one sentence and reads nothing."""
 
     bytes: int = 512 * 2**20
-    pixels: int = 64_000_000  # of a picture, or of one frame
-    seconds: float = 900.0  # of the whole file, not of the part that is read
+    pixels: int = 64_000_000  # of a picture
+    frame_pixels: int = 36_000_000  # of one frame of a film or an animation: 8K
+    seconds: float = 3600.0  # of the whole file, not of the part that is read
     frames: int = 30_000  # decoded in one call, whether kept or not
     decode_seconds: float = 120.0  # wall clock
 

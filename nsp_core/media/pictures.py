@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -42,12 +43,14 @@ def read_picture(
             ) from None
     with image:
         width, height = image.size
-        if width * height > limits.pixels:
+        moves = reader in _ANIMATED and getattr(image, "n_frames", 1) > 1
+        allowed = limits.frame_pixels if moves else limits.pixels
+        if width * height > allowed:
             raise UnreadableMedia(
-                f"{path.name} has {megapixels(width * height)}, at most {megapixels(limits.pixels)} are read; "
+                f"{path.name} has {megapixels(width * height)}, at most {megapixels(allowed)} are read; "
                 "make it smaller and try again."
             )
-        if reader in _ANIMATED and getattr(image, "n_frames", 1) > 1:
+        if moves:
             return _read_animation(image, path.name, max_seconds, start, fps or 24.0, side, limits)
         frame, notes = _one_frame(image, side)
         turned = frame.shape[1] > frame.shape[0] if width < height else frame.shape[1] < frame.shape[0]
@@ -65,9 +68,10 @@ def _one_frame(image: Image.Image, side: int) -> tuple[Frames, list[str]]:
     notes: list[str] = []
     if image.format in ("JPEG", "MPO"):
         image.draft(None, (side, side))  # decodes a large photo at 1/2, 1/4 or 1/8: seconds become milliseconds
-    if image.getexif().get(_EXIF_ORIENTATION, 1) not in (0, 1):
-        notes.append("It was turned upright.")
-    image = ImageOps.exif_transpose(image)
+    with suppress(Exception):  # camera data are often damaged, which must not cost the picture
+        if image.getexif().get(_EXIF_ORIENTATION, 1) in range(2, 9):
+            image = ImageOps.exif_transpose(image)
+            notes.append("It was turned upright.")
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
         image = Image.fromarray(_to_eight_bits(image))
         notes.append("Its brightness was brought to 8 bits.")

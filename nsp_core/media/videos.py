@@ -52,7 +52,7 @@ def open_container(path: Path, demuxer: str, limits: Limits) -> InputContainer:
         str(path.resolve()),
         "r",
         format=demuxer,
-        options={"protocol_whitelist": "file", "max_pixels": str(limits.pixels)},
+        options={"protocol_whitelist": "file", "max_pixels": str(limits.frame_pixels)},
     )
 
 
@@ -75,12 +75,12 @@ def read_video(
             raise UnreadableMedia(
                 f"{name} is coded in a way that cannot be read here; save it as H.264 MP4 and try again."
             )
-        if stream.width * stream.height > limits.pixels:
+        if stream.width * stream.height > limits.frame_pixels:
             raise _too_many_pixels(name, stream.width * stream.height, limits)
         length = float(container.duration / av.time_base) if container.duration else None
         if length is not None and length > limits.seconds:
             raise UnreadableMedia(
-                f"{name} is {length:.0f} s long, at most {limits.seconds:.0f} s are read; cut it and try again."
+                f"{name} is {length:.0f} s long, at most {limits.seconds:g} s are read; cut it and try again."
             )
         if length is not None and start >= length > 0:
             raise UnreadableMedia(
@@ -182,7 +182,7 @@ def _convert(
             frames.append(frames[-1])
             continue
         last = frame
-        if frame.width * frame.height > limits.pixels:
+        if frame.width * frame.height > limits.frame_pixels:
             raise _too_many_pixels(name, frame.width * frame.height, limits)
         converted = _to_rgb(frame, aspect, side, size, state)
         size = size or (converted.shape[1], converted.shape[0])
@@ -250,6 +250,6 @@ def _display_matrix(frame: VideoFrame) -> tuple[int, int, int, int] | None:
 
 def _too_many_pixels(name: str, pixels: int, limits: Limits) -> UnreadableMedia:
     return UnreadableMedia(
-        f"{name} has {megapixels(pixels)} a frame, at most {megapixels(limits.pixels)} are read; "
+        f"{name} has {megapixels(pixels)} a frame, at most {megapixels(limits.frame_pixels)} are read; "
         "make it smaller and try again."
     )

@@ -144,8 +144,8 @@ def test_limits_name_what_was_asked_and_what_is_allowed(folder: Path) -> None:
     picture = make_odd_file(folder, "rgb16.png").path
     for path, limits, words in (
         (film, Limits(bytes=100), "MB"),
-        (film, Limits(pixels=1000), "megapixels"),
-        (film, Limits(seconds=0.5), "at most 0 s"),
+        (film, Limits(frame_pixels=1000), "megapixels"),
+        (film, Limits(seconds=0.5), r"at most 0\.5 s"),
         (film, Limits(decode_seconds=0.0), "takes longer"),
         (picture, Limits(pixels=1000), "megapixels"),
     ):

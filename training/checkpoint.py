@@ -46,7 +46,8 @@ def save(
     part = folder / f".{target.name}.partial"
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
-    save_file({k: v.contiguous() for k, v in model.items()}, part / "model.safetensors")
+    # cloned: tied weights share memory, which safetensors refuses
+    save_file({k: v.detach().clone().contiguous() for k, v in model.items()}, part / "model.safetensors")
     save_file({k: v.contiguous() for k, v in ema.items()}, part / "ema.safetensors")
     if optimiser is not None:
         torch.save(optimiser, part / "optimiser.pt")

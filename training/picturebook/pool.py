@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import argparse
 import os
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -54,12 +56,9 @@ def random_change(rng: np.random.Generator, world: World) -> World:
     return world.put(random_thing(rng, slot))
 
 
-def make_pool(out: Path, clips: int, seed: int, pack_share: float) -> None:
-    out.mkdir(parents=True, exist_ok=True)
-    parts = [out / f"{n}.npy.partial" for n in ("frames", "masks")]
-    frames = np.lib.format.open_memmap(parts[0], "w+", np.uint8, (clips, 17, 96, 160, 3))
-    things = np.lib.format.open_memmap(parts[1], "w+", np.uint8, (clips, 17, 96, 20))
-    for i in range(clips):
+def draw_some(rows: range, parts: tuple[Path, Path], seed: int, pack_share: float) -> None:
+    frames, things = (np.load(p, mmap_mode="r+") for p in parts)
+    for i in rows:
         rng = np.random.default_rng((seed, i))
         before = random_world(rng)
         after = random_change(rng, before)
@@ -68,6 +67,16 @@ def make_pool(out: Path, clips: int, seed: int, pack_share: float) -> None:
         things[i] = np.packbits(masks(before, None, after, style=style), axis=-1)
     frames.flush()
     things.flush()
+
+
+def make_pool(out: Path, clips: int, seed: int, pack_share: float, workers: int = 2) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    parts = (out / "frames.npy.partial", out / "masks.npy.partial")
+    np.lib.format.open_memmap(parts[0], "w+", np.uint8, (clips, 17, 96, 160, 3)).flush()
+    np.lib.format.open_memmap(parts[1], "w+", np.uint8, (clips, 17, 96, 20)).flush()
+    chunks = [range(i, min(i + 100, clips)) for i in range(0, clips, 100)]
+    with ProcessPoolExecutor(workers) as pool:
+        list(pool.map(partial(draw_some, parts=parts, seed=seed, pack_share=pack_share), chunks))
     for part in parts:
         os.replace(part, part.with_suffix(""))
 

@@ -90,13 +90,12 @@ class Director:
         if self._thread is not None:
             self._thread.join(timeout=5)
         self.store.processes.goodbye(self.page_id, "closed")
-        others = self.store.processes.living("page", within=max(5.0, 5 * self.settings.heartbeat_every))
-        if not self.settings.in_process and not others:
+        if not self.settings.in_process and not self._other_pages():
             self.worker.stop(self.settings.stop_grace)
             self.worker.take_over()
 
     def heartbeat(self, *, active: bool = True) -> None:
-        """A sign of life to the worker. Pages need not call it, the watch does; `active` means a person did something."""
+        """A sign of life to the worker, which the watch gives, too; `active`: a person did something just now."""
         self._active = self._active or active
         if time.monotonic() - self._beaten >= self.settings.heartbeat_every:
             self._beaten = time.monotonic()
@@ -226,6 +225,13 @@ class Director:
 
     # inside -----------------------------------------------------------------------------------------------------
 
+    def _other_pages(self) -> bool:
+        """Whether another page of this data folder lives: the worker is its worker, too."""
+        import psutil
+
+        pages = self.store.processes.living("page", within=max(5.0, 5 * self.settings.heartbeat_every))
+        return any(psutil.pid_exists(page.pid) for page in pages if page.pid != os.getpid())
+
     def _submit(self, owner_id: str, kind: Kind, payload: dict[str, Any], **columns: Any) -> str:
         job_id = self.store.jobs.submit(owner_id, kind, payload, priority=_PRIORITY[kind], **columns)
         self._submitted()
@@ -256,8 +262,9 @@ class Director:
                 self.ensure_worker()
             elif alive:
                 self._watching = True
-            if alive:
-                self._end_stuck_worker()
+            if alive and (row := self.worker.row()) is not None:
+                self.trouble = ""
+                self._end_if_stuck(row)
 
     def _after_death(self) -> None:
         """The worker is gone. What it was doing waits again; if it could not even start, say so and try more slowly."""
@@ -280,11 +287,8 @@ class Director:
             with contextlib.suppress(Exception):
                 self.store.jobs.finish(job.id, self.page_id, "failed", error=sentence, error_kind="WorkerLost")
 
-    def _end_stuck_worker(self) -> None:
+    def _end_if_stuck(self, row: Process) -> None:
         """A worker that is silent, or does not let go of a cancelled job, is killed; the next tick starts another."""
-        row = self.worker.row()
-        if row is None or row.state == "stopped":
-            return
         stuck = row.silent_for() > self.settings.worker_lost_after
         running = [job for job in self.store.jobs.recent(open_only=True, limit=50) if job.worker_id == row.id]
         waiting = {job.id for job in running if job.cancel}

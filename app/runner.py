@@ -70,7 +70,10 @@ class Runner:
         except Gone:
             log.info("job %s was erased or taken over", job.id)
         except Cancelled:
-            self._end(job, "cancelled")
+            if self.closing() and not run.flag():  # the model was stopped for the program's sake, not the person's
+                self.store.jobs.give_back(job.id, self.worker_id)
+            else:
+                self._end(job, "cancelled")
         except OutsideLanguage as error:
             self._end(job, "failed", error, result={"known": list(error.known)})
         except WhatNextError as error:

@@ -40,7 +40,7 @@ class WorkerProcess:
         return self.settings.logs_dir / "worker.log"
 
     def start(self) -> None:
-        """A fresh process in a group of its own: Ctrl-C in the terminal reaches the page, and the page ends the worker."""
+        """A fresh process in a group of its own: Ctrl-C in the terminal reaches the page, which ends the worker."""
         self._trim_log()
         settings_file = self.settings.run_dir / f"worker-{os.getpid()}.json"
         settings_file.write_text(self.settings.to_json(), encoding="utf-8")

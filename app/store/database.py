@@ -10,6 +10,7 @@ import contextlib
 import logging
 import os
 import sqlite3
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,7 @@ class Database:
         self.path = path
         self._pid = 0
         self._engine: Engine | None = None
+        self._writing = threading.local()
 
     @property
     def engine(self) -> Engine:
@@ -72,13 +74,19 @@ class Database:
     @contextlib.contextmanager
     def transaction(self) -> Iterator[Session]:
         """A write: all of it or nothing. Keep it short; other writers wait."""
+        if getattr(self._writing, "now", False):
+            raise RuntimeError("Transactions do not nest: the inner one would wait for the outer one for ever.")
         with (
             self.engine.connect().execution_options(**{_WRITE: True}) as connection,
             connection.begin(),
             Session(connection, expire_on_commit=False) as session,
         ):
-            yield session
-            session.flush()
+            self._writing.now = True
+            try:
+                yield session
+                session.flush()
+            finally:
+                self._writing.now = False
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Session]:

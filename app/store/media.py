@@ -35,7 +35,8 @@ SERVED = {
 }
 # what is kept: that, what people upload, and our own lossless files
 KEPT = frozenset(SERVED) | {
-    "npy",
+    "npz",
+    "safetensors",
     "jpeg",
     "heic",
     "heif",

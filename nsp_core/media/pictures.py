@@ -27,20 +27,26 @@ _EXIF_ORIENTATION = 0x0112
 def read_picture(
     path: Path, reader: str, *, max_seconds: float, start: float, fps: float | None, side: int, limits: Limits
 ) -> MediaClip:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PIL's remarks on size and damaged camera data: our limits speak instead
+        return _read(path, reader, max_seconds, start, fps, side, limits)
+
+
+def _read(
+    path: Path, reader: str, max_seconds: float, start: float, fps: float | None, side: int, limits: Limits
+) -> MediaClip:
     formats = ["JPEG", "MPO"] if reader == "JPEG" else [reader]
     if reader == "HEIF":
         from pillow_heif import register_heif_opener
 
         register_heif_opener()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit speaks instead
-        try:
-            image = Image.open(path, formats=formats)
-        except Image.DecompressionBombError:
-            raise UnreadableMedia(
-                f"{path.name} claims more pixels than any camera makes, at most {megapixels(limits.pixels)} are "
-                "read; make it smaller and try again."
-            ) from None
+    try:
+        image = Image.open(path, formats=formats)
+    except Image.DecompressionBombError:
+        raise UnreadableMedia(
+            f"{path.name} claims more pixels than any camera makes, at most {megapixels(limits.pixels)} are "
+            "read; make it smaller and try again."
+        ) from None
     with image:
         width, height = image.size
         moves = reader in _ANIMATED and getattr(image, "n_frames", 1) > 1

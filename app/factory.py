@@ -1,0 +1,111 @@
+"""Puts the page together: director, desk, routes and Blocks, from settings that are given. Starts nothing by itself."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from starlette.middleware import Middleware
+
+from app.director import Director
+from app.pages.desk import Desk
+from app.pages.examples import Examples, read_examples
+from app.pages.view import UPLOAD_LIMIT
+from app.routes import routes
+from app.security import Door, Gate
+from app.settings import Settings
+from app.store import open_store
+
+if TYPE_CHECKING:
+    import gradio as gr
+
+log = logging.getLogger(__name__)
+
+CACHE_SWEEP = (3600, 86400)  # how often Gradio looks for old uploads, and from which age they go; in seconds
+
+
+@dataclass
+class StoryApp:
+    """The page, built but not yet listening."""
+
+    demo: gr.Blocks
+    desk: Desk
+    director: Director
+    door: Door
+    settings: Settings
+    options: dict[str, Any]  # what demo.launch() is given besides host and port
+
+    def launch(self, host: str = "127.0.0.1", port: int | None = None) -> str:
+        """Listen, return the address without the token. The server runs in its own thread."""
+        self.demo.launch(server_name=host, server_port=port, **self.options)
+        self.door.starting = False
+        return str(self.demo.local_url)
+
+    def close(self) -> None:
+        self.demo.close(verbose=False)
+        self.director.shutdown()
+        self.director.store.close()
+
+
+def create_app(
+    settings: Settings,
+    door: Door,
+    *,
+    director: Director | None = None,
+    examples: Examples | None = None,
+    steps: int | None = None,
+) -> StoryApp:
+    """`director` None: one on the settings' own store. `steps` None: as many as the model recommends."""
+    settings.make_folders()
+    uploads = settings.data_dir / "uploads"
+    uploads.mkdir(exist_ok=True, mode=0o700)
+    # Gradio keeps what is uploaded in a folder that any program may read, unless it is told before it is imported.
+    os.environ["GRADIO_TEMP_DIR"] = str(uploads)
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    import gradio as gr
+
+    from app.pages.story_room import story_room, style, theme
+
+    director = director or Director(open_store(settings))
+    desk = Desk(
+        director,
+        director.store.local_owner(),
+        examples or read_examples(),
+        uploads=uploads,
+        steps=steps,
+    )
+    with gr.Blocks(
+        title="What happens next?", analytics_enabled=False, delete_cache=CACHE_SWEEP, fill_width=True
+    ) as demo:
+        story_room(desk)
+    options: dict[str, Any] = {
+        "app_kwargs": {
+            "routes": routes(desk),
+            "middleware": [Middleware(Gate, door=door)],
+            "docs_url": None,
+            "redoc_url": None,
+        },
+        "theme": theme(),
+        "css": style(),
+        "head": HEAD,
+        "max_file_size": UPLOAD_LIMIT,
+        "ssr_mode": False,
+        "enable_monitoring": False,
+        "run_history": False,
+        "footer_links": [],
+        "show_error": False,
+        "strict_cors": True,
+        "quiet": True,
+        "share": False,
+        "inbrowser": False,
+        "prevent_thread_lock": True,
+        "favicon_path": str(FAVICON) if FAVICON.is_file() else None,
+    }
+    return StoryApp(demo, desk, director, door, settings, options)
+
+
+FAVICON = Path(__file__).parent / "pages" / "client" / "favicon.svg"
+HEAD = '<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light">'

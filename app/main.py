@@ -1,0 +1,119 @@
+"""`python -m app.main`: opens the story page and keeps it open until Ctrl-C. Torch never enters this process."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from app.settings import STARTER, Settings
+from nsp_core.errors import WhatNextError
+
+DEFAULT_PORT = 7860
+PORTS = 40  # how many ports after the default one are tried
+EXIT_USAGE = 2
+
+log = logging.getLogger("app")
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(prog="launch.py app", description="Open the story page in the browser.")
+    made.add_argument("--port", type=int, help=f"port of the page (default: {DEFAULT_PORT}, or the next free one)")
+    made.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
+    made.add_argument("--data-dir", type=Path, help="where stories and media are kept")
+    made.add_argument("--no-browser", action="store_true", help="do not open a browser window")
+    made.add_argument("--starter", type=Path, help=f"folder of the model to use (default: {STARTER})")
+    made.add_argument("--steps", type=int, help=argparse.SUPPRESS)  # tests draw with few steps
+    return made
+
+
+def main(argv: list[str] | None = None) -> int:
+    arguments = parser().parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    for chatty in ("httpx", "alembic"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    try:
+        settings = Settings.from_environment(data_dir=arguments.data_dir, model=arguments.starter)
+        return serve(settings, arguments)
+    except WhatNextError as error:
+        say(str(error))
+        return EXIT_USAGE
+
+
+def serve(settings: Settings, arguments: argparse.Namespace) -> int:
+    from app.factory import create_app
+    from app.security import door_for, lasting_token
+
+    port = arguments.port or free_port(arguments.host)
+    token = lasting_token(settings.data_dir)
+    app = create_app(settings, door_for(arguments.host, token), steps=arguments.steps)
+    over = threading.Event()
+
+    def end(*_: Any) -> None:
+        over.set()
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+    app.director.start()
+    try:
+        address = app.launch(arguments.host, port)
+        link = f"{address.replace('0.0.0.0', local_name(arguments.host))}?token={token}"
+        say(f"The story room is open: {link}\nPress Ctrl-C here to close it. Stories are kept in {settings.data_dir}")
+        if not arguments.no_browser:
+            open_browser(link)
+        over.wait()
+        say("Closing …")
+    finally:
+        app.close()
+    return 0
+
+
+def free_port(host: str) -> int:
+    """The default port or the next one that nobody uses."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for port in range(DEFAULT_PORT, DEFAULT_PORT + PORTS):
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            if os.name != "nt":  # there it would let two programs share a port
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError:
+                continue
+            return port
+    return DEFAULT_PORT
+
+
+def local_name(host: str) -> str:
+    """How other devices of the house reach this one; the address itself when that is plain."""
+    if host not in ("0.0.0.0", "::"):
+        return host
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # sends nothing: it only asks which of our addresses would be used
+            return str(probe.getsockname()[0])
+        except OSError:
+            return "127.0.0.1"
+
+
+def open_browser(link: str) -> None:
+    import webbrowser
+
+    try:
+        webbrowser.open(link)
+    except webbrowser.Error:
+        log.info("No browser could be opened; the address above does the same.")
+
+
+def say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

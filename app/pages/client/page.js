@@ -1,0 +1,244 @@
+// The heart of the page: one view from the server, drawn by the parts below. Runs inside a gr.HTML component, which gives
+// `element`, `server` and `upload`. Words of people and models only ever become text nodes, never markup.
+
+const root = element.querySelector(".wn");
+const say = root.querySelector(".wn-live");
+const top_ = root.querySelector(".wn-top");
+const main = root.querySelector(".wn-main");
+const toast = root.querySelector(".wn-notice");
+
+let view = null; // the last view from the server
+let busy = 0; // actions that are under way
+let asked = 0; // views that were asked for; an answer that comes late is thrown away
+let pollTimer = null;
+let offline = 0;
+const calm = window.matchMedia("(prefers-reduced-motion: reduce)");
+
+// Small builder: h("button.wn-x", {onclick, "aria-label": ...}, "text", child)
+function h(what, props, ...kids) {
+  const [tag, ...classes] = what.split(".");
+  const node = document.createElement(tag);
+  if (classes.length) node.className = classes.join(" ");
+  for (const [key, value] of Object.entries(props || {})) {
+    if (value === null || value === undefined || value === false) continue;
+    if (key.startsWith("on")) node.addEventListener(key.slice(2), value);
+    else if (key === "value") node.value = value;
+    else if (key === "style") node.style.cssText = value;
+    else node.setAttribute(key, value === true ? "" : value);
+  }
+  for (const kid of kids.flat()) if (kid !== null && kid !== undefined && kid !== false) node.append(kid);
+  return node;
+}
+
+// Icons are drawn here, once; paths are ours.
+const ICONS = {
+  play: "M8 5.2v13.6c0 .8.9 1.3 1.5.8l10-6.8c.6-.4.6-1.2 0-1.6l-10-6.8c-.6-.5-1.5 0-1.5.8z",
+  pause: "M7 5h3.6v14H7zM13.4 5H17v14h-3.6z",
+  again: "M12 5a7 7 0 1 1-6.6 4.7M5 4v5.4h5.4",
+  full: "M4 9V4h5M20 9V4h-5M4 15v5h5M20 15v5h-5",
+  back: "M14.5 5 8 12l6.5 7",
+  forth: "M9.5 5 16 12l-6.5 7",
+  save: "M12 4v11m0 0 4.5-4.5M12 15l-4.5-4.5M5 19.5h14",
+  pencil: "m5 19 .9-3.9L16.2 4.8a1.7 1.7 0 0 1 2.4 0l.6.6a1.7 1.7 0 0 1 0 2.4L8.9 18.1z",
+  bin: "M5 7h14M10 7V4.8h4V7m-7.5 0 .8 12.2h9.4L17.500 7M10 10.500v5.500m4-5.500v5.500",
+  book: "M12 6.500C10 5 7 4.600 4 5v13c3-.4 6 0 8 1.500 2-1.500 5-1.900 8-1.500V5c-3-.4-6 0-8 1.500zm0 0v13",
+  branch: "M7 4.500v15M7 14c0-4 10-2 10-8.500M17 5.500 14.500 8M17 5.500 19.500 8",
+  picture: "M4 6.500A1.500 1.500 0 0 1 5.500 5h13A1.500 1.500 0 0 1 20 6.500v11a1.500 1.500 0 0 1-1.500 1.500h-13A1.500 1.500 0 0 1 4 17.500zM4 16l4.500-4.500 4 4 2.500-2.500 5 5M15.500 9.500h.01",
+};
+function icon(name) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("viewBox", "0 0 24 24");
+  svg.setAttribute("aria-hidden", "true");
+  svg.setAttribute("class", name === "play" || name === "pause" ? "wn-icon wn-solid" : "wn-icon");
+  const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
+  path.setAttribute("d", ICONS[name]);
+  svg.append(path);
+  return svg;
+}
+
+const media = (name) => (name ? "/media/" + encodeURIComponent(name) : "");
+const plural = (n, one, many) => n + " " + (n === 1 ? one : many);
+const isText = (node) => !!node && (node.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(node.tagName || ""));
+
+function announce(text) {
+  if (say.textContent !== text) say.textContent = text;
+}
+
+let toastTimer = null;
+function tell(notice) {
+  clearTimeout(toastTimer);
+  toast.replaceChildren();
+  toast.hidden = !notice;
+  if (!notice) return;
+  toast.dataset.kind = notice.kind || "info";
+  toast.append(h("p", {}, notice.text));
+  if (notice.known && notice.known.length) {
+    toast.append(h("ul.wn-known", {}, notice.known.map((word) => h("li", {}, word))));
+  }
+  if (notice.action) {
+    toast.append(h("button.wn-link", { type: "button", onclick: () => act(notice.action.do, notice.action.with) }, notice.action.label));
+  }
+  toast.append(h("button.wn-x", { type: "button", "aria-label": "Close this message", onclick: () => tell(null) }, "×"));
+  if (notice.kind !== "error") toastTimer = setTimeout(() => tell(null), 9000);
+}
+
+// Talking with the server ------------------------------------------------------------------------------------------
+
+function here() {
+  return view && view.here ? view.here : fromAddress();
+}
+
+function fromAddress() {
+  const query = new URLSearchParams(location.search);
+  return { story: query.get("story"), scene: query.get("scene"), reading: query.get("reading") };
+}
+
+async function call(name, message) {
+  const mine = ++asked;
+  try {
+    const answer = await server[name](message);
+    if (offline) tell({ kind: "info", text: "The story room is back. Nothing was lost." });
+    offline = 0;
+    if (mine === asked) show(answer);
+    return answer;
+  } catch (error) {
+    offline += 1;
+    if (offline > 1 || name === "act") {
+      tell({ kind: "error", text: "The program does not answer at the moment. Your story is kept on its disk; this page tries again by itself." });
+    }
+    plan();
+    return null;
+  }
+}
+
+async function act(what, details) {
+  if (busy) return null;
+  busy += 1;
+  root.classList.add("wn-busy");
+  clearTimeout(pollTimer);
+  try {
+    return await call("act", { ...here(), ...(details || {}), do: what });
+  } finally {
+    busy -= 1;
+    root.classList.remove("wn-busy");
+    plan();
+  }
+}
+
+const look = (where) => call("look", where || here());
+
+// Only while something is under way does the page ask again.
+function plan() {
+  clearTimeout(pollTimer);
+  const working = view && (view.job || view.elsewhere || view.engine.waking);
+  if (busy || (!working && !offline)) return;
+  const wait = offline ? Math.min(5000, 700 * offline) : view.job ? 300 : 1500;
+  pollTimer = setTimeout(() => look(), wait);
+}
+
+function show(next) {
+  const before = view;
+  view = next;
+  if (next.notice) tell(next.notice);
+  else if (before && before.here.scene !== next.here.scene && toast.dataset.kind !== "info") tell(null);
+  rememberPlace(before, next);
+  const part = next.page === "room" ? "room" : "home";
+  if (main.dataset.part !== part) {
+    main.dataset.part = part;
+    main.replaceChildren(part === "room" ? room.node : home.node);
+    window.scrollTo(0, 0);
+  }
+  drawTop();
+  (part === "room" ? room : home).draw(next, before);
+  document.title = (next.story ? next.story.title + " · " : "") + "What happens next?";
+  root.dataset.ready = "yes";
+  plan();
+}
+
+// The address says which story and scene are open, so that a refresh, a bookmark and the back button find them.
+function rememberPlace(before, next) {
+  const query = new URLSearchParams();
+  if (next.here.story) query.set("story", next.here.story);
+  if (next.here.scene) query.set("scene", next.here.scene);
+  if (next.here.reading) query.set("reading", next.here.reading);
+  const address = location.pathname + (query.size ? "?" + query : "");
+  if (address === location.pathname + location.search) return;
+  const moved = before && before.here.story !== next.here.story && !before.here.reading;
+  history[moved ? "pushState" : "replaceState"](null, "", address);
+}
+window.addEventListener("popstate", () => {
+  player.stop();
+  look(fromAddress());
+});
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden && view && (view.job || offline)) look();
+});
+
+// Head of the page -------------------------------------------------------------------------------------------------
+
+let topKey = "";
+function drawTop() {
+  const key = JSON.stringify([view.story, view.engine, view.page, view.reel]);
+  if (key === topKey) return;
+  topKey = key;
+  const parts = [
+    h("button.wn-brand", { type: "button", onclick: () => goHome(), "aria-label": "What happens next? All stories" }, sun(), h("span", {}, "What happens next?")),
+  ];
+  if (view.story) parts.push(titleField(view.story));
+  else parts.push(h("span.wn-grow"));
+  if (view.engine && view.engine.text) {
+    parts.push(h("span.wn-engine", { "data-state": view.engine.state, title: view.engine.title || null }, view.engine.text));
+  }
+  if (view.story) {
+    parts.push(h("button.wn-quiet", { type: "button", onclick: () => goHome() }, icon("book"), h("span", {}, "All stories")));
+    if (view.reel) {
+      parts.push(h("a.wn-quiet.wn-reel", { href: view.reel, download: "" , title: "One film of all the scenes on this path, with captions" }, icon("save"), h("span", {}, "Save the film")));
+    }
+  }
+  top_.replaceChildren(...parts);
+}
+
+function sun() {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("viewBox", "0 0 32 32");
+  svg.setAttribute("aria-hidden", "true");
+  svg.setAttribute("class", "wn-sun");
+  const add = (tag, attributes) => {
+    const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
+    for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+    svg.append(node);
+  };
+  add("circle", { cx: 16, cy: 15, r: 7.5, class: "wn-sun-disc" });
+  add("path", { d: "M1 23c5-5 9-5 13-1s10 4 17-2v12H1z", class: "wn-sun-hill" });
+  return svg;
+}
+
+function titleField(story) {
+  const field = h("input.wn-title", { type: "text", value: story.title, "aria-label": "Title of the story", maxlength: 120, spellcheck: "false" });
+  const keep = () => {
+    const title = field.value.trim();
+    if (title && title !== story.title) act("rename", { story: story.id, title, from: "room" });
+    else field.value = story.title;
+  };
+  field.addEventListener("blur", keep);
+  field.addEventListener("keydown", (event) => {
+    if (event.key === "Enter") field.blur();
+    if (event.key === "Escape") {
+      field.value = story.title;
+      field.blur();
+    }
+    event.stopPropagation();
+  });
+  return field;
+}
+
+function goHome() {
+  player.stop();
+  return look({});
+}
+
+function openScene(scene) {
+  if (!view.here.story || scene === view.here.scene) return;
+  player.stop();
+  act("open", { scene });
+}

@@ -1,0 +1,41 @@
+// The story room: stage, words and strip in their places; the keys; and the first look.
+
+const room = (() => {
+  const node = h("div.wn-room", {}, player.node, words.node, strip.node);
+  function draw(now, before) {
+    if (!before || before.here.story !== now.here.story || before.page !== now.page) {
+      player.forget();
+      strip.forget();
+      words.forget();
+    }
+    player.draw(now, before);
+    strip.draw(now);
+    words.draw(now);
+  }
+  return { node, draw };
+})();
+
+document.addEventListener("keydown", (event) => {
+  if (!view || view.page !== "room" || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+  if (event.key === "Escape" && view.job) return void act("cancel", { job: view.job.id });
+  if (isText(event.target)) return;
+  const onControl = event.target.closest && event.target.closest("button, a, summary");
+  const does = {
+    Enter: () => { if (!onControl) press(); },
+    n: () => { if (words.node.dataset.kind === "rest") words.ask(); },
+    ArrowLeft: () => strip.step(-1),
+    ArrowRight: () => strip.step(1),
+    " ": () => { if (!onControl) player.toggle(); },
+    p: () => player.toggle(),
+  }[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+  if (!does || (event.key === "Enter" || event.key === " ") && onControl) return;
+  event.preventDefault();
+  does();
+});
+
+function press() {
+  const primary = words.node.querySelector("[data-primary]");
+  if (primary) primary.click();
+}
+
+look({ ...fromAddress(), hello: true });

@@ -1,0 +1,218 @@
+// The side of the words: ask, read along, choose, change, draw. One panel, redrawn only when its kind changes, so that
+// nobody's typing is ever overwritten by an answer of the server.
+
+const words = (() => {
+  const node = h("section.wn-words", { "aria-label": "Words" });
+  let kind = "";
+  let parts = {};
+
+  const here_ = (now) => now.path.find((scene) => scene.id === now.here.scene);
+  const troubleKey = (now) => (now.trouble ? ":" + now.trouble.text : "");
+
+  // Why the last try did not work: stays until the next try, here where it can be mended.
+  function troubleBox(now) {
+    if (!now.trouble) return null;
+    const known = now.trouble.known || [];
+    return h("div.wn-trouble", { role: "status" }, h("p", {}, now.trouble.text),
+      known.length ? h("p.wn-small", {}, "What I know sounds like this:") : null,
+      known.length ? h("ul.wn-known", {}, known.slice(0, 8).map((word) => h("li", {}, word))) : null);
+  }
+
+  const key = (now) => {
+    const job = now.job;
+    if (job && job.kind === "think") return "thinking:" + job.id;
+    if (job && job.kind === "describe") return "reading:" + job.id;
+    if (job && job.kind === "draw") return "drawing:" + job.id;
+    if (now.offers) return "offers:" + now.here.scene + ":" + now.offers.seen;
+    const one = here_(now);
+    if (one && !one.clip) return "undrawn:" + one.id + troubleKey(now);
+    if (now.draft && !kept(now.draft).hidden) return "choose:" + now.draft.job;
+    return "rest:" + now.here.scene + troubleKey(now);
+  };
+
+  function steerField(value) {
+    const field = h("input.wn-steer", { type: "text", id: "wn-steer", maxlength: 200, value: value || "", placeholder: "make it rain", autocomplete: "off" });
+    field.addEventListener("keydown", (event) => {
+      if (event.key === "Enter") { event.preventDefault(); ask(); }
+    });
+    parts.steer = field;
+    return h("div.wn-field", {}, h("label", { for: "wn-steer" }, "Give it a nudge ", h("span.wn-small", {}, "(if you like)")), field);
+  }
+
+  function ask() {
+    if (view.job) return;
+    player.stop();
+    act("think", { steer: parts.steer ? parts.steer.value.trim() : "" });
+  }
+
+  const add = (...kids) => node.append(...kids.filter(Boolean));
+
+  const KINDS = {
+    rest(now) {
+      const one = now.path.find((scene) => scene.id === now.here.scene);
+      const at = now.path.indexOf(one);
+      const next = h("button.wn-first.wn-next", { type: "button", "data-primary": "", onclick: ask }, "What happens next?", h("kbd", {}, "N"));
+      add(
+        h("p.wn-kicker", {}, at === 0 ? "The beginning" : "Scene " + (at + 1)),
+        h("p.wn-said", {}, one ? one.words || one.seen || "" : ""),
+        one && one.seen ? h("p.wn-small", {}, "I understood: " + one.seen) : null,
+        troubleBox(now), steerField(now.steer), next,
+        now.draft ? h("button.wn-link", { type: "button", onclick: () => { keep(now.draft, { hidden: false }); draw(view); } }, "Show the thoughts again") : null,
+        one && one.after ? h("p.wn-hint", {}, icon("branch"), "The story already goes on from here. Ask again, and it gets another way to go.") : null);
+      parts.next = next;
+    },
+
+    thinking(now) {
+      parts.list = h("ul.wn-thoughts", { "aria-busy": "true" });
+      parts.status = h("p.wn-small");
+      node.append(h("p.wn-kicker", {}, "Thinking about what happens next"), parts.list, parts.status,
+        h("button.wn-second", { type: "button", onclick: () => act("cancel", { job: now.job.id }) }, "Stop thinking"));
+    },
+
+    choose(now) {
+      const draft = now.draft;
+      const saved = kept(draft);
+      const box = h("textarea.wn-edit", { id: "wn-edit", rows: 4, maxlength: 600, value: saved.text, oninput: () => keep(draft, { text: box.value }) });
+      box.addEventListener("keydown", (event) => {
+        if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); drawIt(); }
+      });
+      parts.box = box;
+      const cards = draft.alternatives.map((text, index) => {
+        const pick = h("input", { type: "radio", name: "wn-thought", id: "wn-thought-" + index, value: String(index) });
+        pick.checked = index === saved.pick;
+        pick.addEventListener("change", () => {
+          box.value = text;
+          keep(draft, { pick: index, text });
+        });
+        return h("li", {}, pick, h("label.wn-thought", { for: "wn-thought-" + index }, text));
+      });
+      const cut = h("input", { type: "checkbox", id: "wn-cut" });
+      cut.checked = !!saved.cut;
+      cut.addEventListener("change", () => keep(draft, { cut: cut.checked }));
+      parts.cut = cut;
+      add(
+        h("p.wn-kicker", {}, draft.alternatives.length > 1 ? "It could go like this" : "What happens next"),
+        draft.alternatives.length > 1 ? h("ul.wn-thoughts.wn-choice", { role: "radiogroup", "aria-label": "Ways to go on" }, cards) : null,
+        h("div.wn-field", {}, h("label", { for: "wn-edit" }, "The words to draw ", h("span.wn-small", {}, "(yours to change)")), box),
+        h("div.wn-check", {}, cut, h("label", { for: "wn-cut" }, "Cut to a fresh picture", h("span.wn-small", {}, " instead of carrying straight on"))),
+        h("div.wn-row", {},
+          h("button.wn-first", { type: "button", "data-primary": "", onclick: drawIt }, "Draw it", h("kbd", {}, "Enter")),
+          h("button.wn-quiet", { type: "button", onclick: () => { keep(draft, { hidden: true }); draw(view); } }, "Not now")),
+        h("details.wn-more", {}, h("summary", {}, "Think again"), steerField(draft.steer),
+          h("button.wn-second", { type: "button", onclick: ask }, "Think again")));
+    },
+
+    undrawn(now) {
+      const one = here_(now);
+      const box = h("textarea.wn-edit", { id: "wn-edit", rows: 4, maxlength: 600, value: one.words });
+      box.addEventListener("keydown", (event) => {
+        if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); drawAgain(); }
+      });
+      parts.box = box;
+      add(
+        h("p.wn-kicker", {}, "Scene " + (now.path.indexOf(one) + 1) + ", not drawn yet"),
+        troubleBox(now),
+        h("div.wn-field", {}, h("label", { for: "wn-edit" }, "The words to draw"), box),
+        h("div.wn-row", {},
+          h("button.wn-first", { type: "button", "data-primary": "", onclick: drawAgain }, "Draw it", h("kbd", {}, "Enter")),
+          h("button.wn-quiet", { type: "button", onclick: () => act("trash_scene") }, "Throw it away")));
+    },
+
+    drawing(now) {
+      parts.status = h("p.wn-small");
+      node.append(h("p.wn-kicker", {}, "Being drawn"), h("p.wn-said", {}, now.job.words || ""), parts.status);
+    },
+
+    reading() {
+      parts.status = h("p.wn-small");
+      node.append(h("p.wn-kicker", {}, "Looking closely"), h("p.wn-said", {}, "What might this be?"), parts.status);
+    },
+
+    offers(now) {
+      const offers = now.offers;
+      const box = h("textarea.wn-edit", { id: "wn-retell", rows: 4, maxlength: 600, value: offers.retell || "" });
+      parts.box = box;
+      add(
+        h("p.wn-kicker", {}, "Your own picture"),
+        h("p.wn-said", {}, offers.seen ? "I understood: " + offers.seen : "I could not make out what this is."),
+        offers.note ? h("p.wn-small", {}, offers.note) : null,
+        h("p", {}, offers.limits),
+        h("div.wn-field", {}, h("label", { for: "wn-retell" }, "Tell it in words that I know"), box),
+        offers.known && offers.known.length ? h("details.wn-more", {}, h("summary", {}, "What do you know?"), h("ul.wn-known", {}, offers.known.map((word) => h("li", {}, word)))) : null,
+        h("button.wn-first", { type: "button", "data-primary": "", onclick: () => act("retell", { words: box.value.trim() }) }, "Retell it in the picture-book world"),
+        h("button.wn-second", { type: "button", onclick: () => act("keep_still", { words: box.value.trim() }) }, "Keep it as a still first scene"),
+        h("details.wn-more", {}, h("summary", {}, "What would a bigger model need?"), h("p", {}, offers.bigger)));
+    },
+  };
+
+  function drawAgain() {
+    const text = parts.box.value.trim();
+    if (!text) return parts.box.focus();
+    act("redraw", { words: text });
+  }
+
+  function drawIt() {
+    const draft = view.draft;
+    const text = parts.box.value.trim();
+    if (!text) {
+      parts.box.focus();
+      return tell({ kind: "info", text: "Choose a way to go on or write what happens, then it can be drawn." });
+    }
+    player.stop();
+    act("draw", { words: text, job: draft.job, alternative: kept(draft).pick, mode: parts.cut && parts.cut.checked ? "cut" : "continue" });
+  }
+
+  // What a person typed survives a refresh of the tab; the story itself lives on the server.
+  function kept(draft) {
+    const fallback = { pick: 0, text: draft.alternatives[0] || "", cut: false };
+    try {
+      return { ...fallback, ...JSON.parse(sessionStorage.getItem("wn:" + draft.job) || "{}") };
+    } catch (error) {
+      return fallback;
+    }
+  }
+  function keep(draft, change) {
+    try {
+      sessionStorage.setItem("wn:" + draft.job, JSON.stringify({ ...kept(draft), ...change }));
+    } catch (error) { /* a private window without storage */ }
+  }
+
+  function draw(now) {
+    const wanted = key(now);
+    if (wanted !== kind) {
+      const hadFocus = node.contains(document.activeElement);
+      kind = wanted;
+      parts = {};
+      node.replaceChildren();
+      node.dataset.kind = wanted.split(":")[0];
+      KINDS[node.dataset.kind](now);
+      if (hadFocus) {
+        const primary = node.querySelector("[data-primary]") || node.querySelector("button");
+        if (primary) primary.focus({ preventScroll: true });
+      }
+      announce(SAYS[node.dataset.kind](now));
+    }
+    if (parts.status && now.job) parts.status.textContent = now.job.text;
+    if (node.dataset.kind === "thinking") {
+      const lines = now.job.alternatives.length ? now.job.alternatives : [{ text: "", done: false }];
+      while (parts.list.children.length < lines.length) parts.list.append(h("li.wn-thought"));
+      lines.forEach((line, index) => {
+        const item = parts.list.children[index];
+        if (item.textContent !== line.text) item.textContent = line.text;
+        item.classList.toggle("wn-writing", !line.done);
+      });
+    }
+  }
+
+  const SAYS = {
+    rest: (now) => (now.path.length ? "Scene " + (now.path.findIndex((one) => one.id === now.here.scene) + 1) + " is shown." : ""),
+    thinking: () => "Thinking about what happens next.",
+    choose: (now) => plural(now.draft.alternatives.length, "way", "ways") + " to go on. Choose one, change the words if you like, then draw it.",
+    undrawn: () => "This scene is not drawn yet.",
+    drawing: () => "Drawing the scene.",
+    reading: () => "Looking at your picture.",
+    offers: () => "I do not know this kind of picture yet. You can retell it, or keep it as a still first scene.",
+  };
+
+  return { node, draw, ask, forget: () => { kind = ""; } };
+})();

@@ -1,0 +1,72 @@
+"""The page: one gr.HTML component that draws itself from a view, with two questions it may ask the server.
+
+The scripts in client/ run as one function inside the component; they hold no story, only the last view. Gradio brings the
+frame, the upload and the calls; everything that lasts is in the database, and where one is, in the address.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from app.pages.desk import Desk
+
+CLIENT = Path(__file__).with_name("client")
+SCRIPTS = ("page.js", "strip.js", "stage.js", "words.js", "stories.js", "begin.js", "room.js")  # later ones use earlier
+FRAME = """
+<div class="wn">
+  <header class="wn-top"></header>
+  <div class="wn-notice" role="status" aria-live="polite" hidden></div>
+  <div class="wn-main" role="main"></div>
+  <div class="wn-live" role="status" aria-live="polite"></div>
+</div>
+"""
+
+class StoryRoom(gr.HTML):
+    """The whole page. `look` shows a place, `act` does something and shows where it leads."""
+
+    def __init__(self, look: Callable[[Any], Any], act: Callable[[Any], Any], **options: Any) -> None:
+        super().__init__(
+            value="",
+            html_template=FRAME,
+            js_on_load=script(),
+            apply_default_css=False,
+            server_functions=[look, act],
+            **options,
+        )
+
+    def api_info(self) -> dict[str, Any]:
+        return {"type": "string"}
+    from collections.abc import Callable, Sequence
+    from typing import TYPE_CHECKING, Any, Literal
+
+    from gradio.blocks import Block
+
+    if TYPE_CHECKING:
+        from gradio.components import Timer
+        from gradio.components.base import Component
+
+def script() -> str:
+    return '"use strict";\n' + "\n".join((CLIENT / name).read_text(encoding="utf-8") for name in SCRIPTS)
+
+def style() -> str:
+    return (CLIENT / "style.css").read_text(encoding="utf-8")
+
+def theme() -> gr.themes.Base:
+    """Only for its fonts, which Gradio serves from this machine; colours and shapes are in style.css."""
+    return gr.themes.Base(
+        font=[gr.themes.LocalFont("Quicksand", weights=(400, 700)), "system-ui", "sans-serif"],
+        font_mono=[gr.themes.LocalFont("Lora"), "Georgia", "serif"],
+    )
+
+def story_room(desk: Desk) -> StoryRoom:
+    def look(message: Any) -> dict[str, Any]:
+        return desk.look(message)
+
+    def act(message: Any) -> dict[str, Any]:
+        return desk.act(message)
+
+    return StoryRoom(look, act, elem_id="wn-page")

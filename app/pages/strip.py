@@ -1,0 +1,40 @@
+"""The strip: which scenes are shown in a row, and which other ways each of them has. Pure; knows nothing of Gradio."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from app.story import Scene, Tree
+
+
+def shown_path(tree: Tree, scene_id: str) -> tuple[Scene, ...]:
+    """From the beginning through the scene to an end: where the story goes several ways, the one that grew last."""
+    path = list(tree.path(scene_id))
+    newest: dict[str, str] = {}  # the latest scene in each branch; ids rise with time
+    for scene in reversed(tree.branch(scene_id)):  # children before parents
+        newest[scene.id] = max([scene.id, *(newest[child.id] for child in tree.children(scene.id))])
+    while children := tree.children(path[-1].id):
+        path.append(max(children, key=lambda scene: newest[scene.id]))
+    return tuple(path)
+
+
+def strip_view(tree: Tree, path: tuple[Scene, ...], drawing: Collection[str] = ()) -> list[dict[str, Any]]:
+    """One entry a scene, as the page's script reads it. `drawing`: scenes that are waiting for their pictures."""
+    return [scene_view(tree, scene, scene.id in drawing) for scene in path]
+
+
+def scene_view(tree: Tree, scene: Scene, drawing: bool = False) -> dict[str, Any]:
+    siblings = tree.roots if scene.parent_id is None else tree.siblings(scene.id)
+    media = scene.chosen.media if scene.chosen else {}
+    return {
+        "id": scene.id,
+        "words": scene.words,
+        "seen": scene.seen,
+        "clip": media.get("clip"),
+        "thumb": media.get("thumb") or media.get("first_frame"),
+        "last": media.get("last_frame"),
+        "ways": [sibling.id for sibling in siblings],
+        "after": len(tree.children(scene.id)),
+        "drawing": drawing,
+    }

@@ -1,0 +1,188 @@
+"""What the page shows, drawn from the database alone: the same question gives the same answer after a restart.
+
+Knows nothing of Gradio, and changes nothing. A view is plain JSON for the scripts in client/; see page.js.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import Any
+
+from app.director import Director
+from app.pages.examples import Examples
+from app.pages.progress import WAKING, job_view
+from app.pages.stories import shelf_view
+from app.pages.strip import shown_path, strip_view
+from app.store.errors import NotFound
+from app.store.jobs import Job
+from app.story import Scene, Story, Tree
+
+UPLOAD_LIMIT = 200 * 2**20
+
+LIMITS = (
+    "So far I only know a small picture-book world: eggs and birds, seeds and flowers, snowmen, balls, cats and bears "
+    "on a meadow, a shore or a mountain. Your picture is from somewhere else, so I will not pretend to know what "
+    "happens in it. You can:"
+)
+BIGGER = (
+    "Your own photos and films can be continued by a big model: a graphics card with 24 GB of memory or more and about "
+    "40 GB of disk. It is not part of this version yet; your picture and your story stay as they are until then."
+)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where somebody is: a scene of a story, or a picture that is being looked at before there is a story."""
+
+    story: str | None = None
+    scene: str | None = None
+    reading: str | None = None  # a describe job
+
+    @classmethod
+    def of(cls, message: Any) -> Place:
+        """From a browser: whatever it sends, at most three short strings come of it."""
+        given = message if isinstance(message, dict) else {}
+
+        def text(name: str) -> str | None:
+            value = given.get(name)
+            return value if isinstance(value, str) and 0 < len(value) <= 64 else None
+
+        return cls(text("story"), text("scene"), text("reading"))
+
+    def json(self) -> dict[str, str | None]:
+        return {"story": self.story, "scene": self.scene, "reading": self.reading}
+
+
+class Views:
+    """Views for one person."""
+
+    def __init__(self, director: Director, owner_id: str, examples: Examples) -> None:
+        self.director = director
+        self.store = director.store
+        self.owner_id = owner_id
+        self.examples = examples
+        self.stories = self.store.stories(owner_id)
+
+    def at(self, place: Place) -> dict[str, Any]:
+        """The page at that place; the first page when the place is gone."""
+        if place.reading is not None:
+            try:
+                return self.reading(self.director.status(place.reading, self.owner_id))
+            except NotFound:
+                return self.home(
+                    {"kind": "info", "text": "That picture is no longer here. Begin anew, or open a story."}
+                )
+        if place.story is None:
+            return self.home()
+        try:
+            story = self.stories.story(place.story)
+            tree = self.stories.tree(place.story)
+        except NotFound as error:
+            return self.home({"kind": "info", "text": str(error)})
+        if story.deleted_at is not None or not len(tree):
+            return self.home({"kind": "info", "text": f"“{story.title}” is among the things thrown away."})
+        return self.room(story, tree, place.scene)
+
+    def home(self, notice: dict[str, Any] | None = None) -> dict[str, Any]:
+        return {
+            **self._frame("home", Place()),
+            "notice": notice,
+            "examples": [
+                {"name": one.name, "title": one.title, "words": one.words, "image": one.image}
+                for one in self.examples.all
+            ],
+            "stories": [one for one in shelf_view(self.stories.list_stories()) if one["scenes"]],
+            "trash": [one for one in shelf_view(self.stories.list_stories(trashed=True, limit=20)) if one["scenes"]],
+            "waiting": self._waiting(),
+            "limits": {"upload": UPLOAD_LIMIT},
+        }
+
+    def reading(self, job: Job) -> dict[str, Any]:
+        """A picture before it is a scene: being looked at, or waiting for the person's decision."""
+        view = {**self._frame("room", Place(reading=job.id)), "path": []}
+        if job.is_open:
+            return {**view, "job": job_view(job)}
+        media = job.result.get("media", {})
+        return {
+            **view,
+            "still": media.get("first_frame"),
+            "offers": {
+                "seen": job.result.get("words", ""),
+                "retell": job.result.get("words", ""),
+                "note": job.result.get("note", ""),
+                "limits": LIMITS,
+                "bigger": BIGGER,
+                "known": [one.words for one in self.examples.all],
+            },
+        }
+
+    def room(self, story: Story, tree: Tree, scene_id: str | None) -> dict[str, Any]:
+        wanted = next((one for one in (scene_id, story.head_scene_id) if one is not None and one in tree), None)
+        here = tree[wanted] if wanted is not None else max(tree, key=lambda scene: scene.id)
+        path = shown_path(tree, here.id)
+        recent = self.store.jobs.recent(owner_id=self.owner_id, story_id=story.id, limit=60)
+        open_jobs = [job for job in recent if job.is_open]
+        drawing = {job.scene_id for job in open_jobs if job.kind == "draw" and job.scene_id}
+        job = next((job for job in open_jobs if job.scene_id == here.id and job.kind in ("think", "draw")), None)
+        drawn = [scene for scene in path if scene.chosen is not None]
+        view = {
+            **self._frame("room", Place(story.id, here.id)),
+            "story": {"id": story.id, "title": story.title, "version": story.version},
+            "path": strip_view(tree, path, drawing),
+            "job": job_view(job, here.words) if job else None,
+            "elsewhere": len(open_jobs) - (job is not None),
+            "reel": f"/reel/{drawn[-1].id}.mp4" if drawn else None,
+        }
+        if job is None:
+            last = next((one for one in recent if one.scene_id == here.id and one.kind in ("think", "draw")), None)
+            if last is not None and last.status == "failed":
+                view["trouble"] = {"text": last.error or "That did not work.", "known": last.result.get("known", [])}
+                view["steer"] = last.payload.get("steer", "")
+            view["draft"] = self._draft(here, tree, recent) if here.chosen is not None else None
+        return view
+
+    def _draft(self, here: Scene, tree: Tree, recent: tuple[Job, ...]) -> dict[str, Any] | None:
+        """Words that were thought of after this scene and wait to be chosen, until a scene was made since."""
+        last = next((job for job in recent if job.kind == "think" and job.scene_id == here.id), None)
+        if last is None or last.status != "done":
+            return None
+        if any(child.created_at >= last.created_at for child in tree.children(here.id)):
+            return None
+        texts = [one.text for one in last.words if one.text.strip()]
+        return {"job": last.id, "alternatives": texts, "steer": last.payload.get("steer", "")} if texts else None
+
+    def _waiting(self) -> list[dict[str, str]]:
+        """Pictures that were brought in and then left: read, or being read, without a story so far."""
+        jobs = self.store.jobs.recent(owner_id=self.owner_id, kinds=("describe",), limit=5)
+        left = [job for job in jobs if job.story_id is None and (job.is_open or job.status == "done")]
+        return [{"job": job.id, "name": str(job.payload.get("name", "picture"))} for job in left]
+
+    def _frame(self, page: str, place: Place) -> dict[str, Any]:
+        return {
+            "stamp": next(_stamps),
+            "page": page,
+            "here": place.json(),
+            "engine": self._engine(),
+            "notice": None,
+            "story": None,
+            "job": None,
+            "draft": None,
+            "offers": None,
+            "trouble": None,
+            "reel": None,
+            "still": None,
+            "path": [],
+        }
+
+    def _engine(self) -> dict[str, Any]:
+        """What the model's process is doing, when that is worth a word."""
+        if self.director.trouble:
+            return {"state": "failed", "text": "The storyteller cannot start", "title": self.director.trouble}
+        worker = self.director.worker_state()
+        if worker is not None and worker.state in ("starting", "loading"):
+            return {"state": "loading", "text": "Waking up …", "title": WAKING, "waking": True}
+        return {"state": "ready", "text": ""}
+
+
+_stamps = itertools.count(1)

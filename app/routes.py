@@ -1,0 +1,109 @@
+"""What the page fetches beside Gradio: clips with ranges, previews, example pictures, the reel as a download.
+
+Every answer is asked of the store in the name of one person; a file that is not theirs does not exist for them. Knows
+nothing of components and events.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import tempfile
+import unicodedata
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from starlette.background import BackgroundTask
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from app.store.errors import NotFound
+from app.store.media import SERVED
+
+if TYPE_CHECKING:
+    from app.pages.desk import Desk
+
+log = logging.getLogger(__name__)
+
+FOREVER = "private, max-age=31536000, immutable"  # the name is the content's hash
+PREVIEWS = {".webp": "image/webp", ".png": "image/png", ".jpg": "image/jpeg", ".gif": "image/gif", ".mp4": "video/mp4"}
+PICTURES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
+_PLAIN = re.compile(r"[\w.-]{1,120}")
+
+
+def routes(desk: Desk) -> list[Route]:
+    """All of them, for `demo.launch(app_kwargs={"routes": ...})`: they stand before Gradio's."""
+
+    async def media(request: Request) -> Response:
+        name = request.path_params["name"]
+        kind = SERVED.get(name.rpartition(".")[2])
+        if kind is None:
+            return _gone()
+        try:
+            path = await run_in_threadpool(desk.media_path, name)
+        except NotFound:
+            return _gone()
+        tag = f'"{name[:64]}"'
+        headers = {"Cache-Control": FOREVER, "ETag": tag, "Vary": "Cookie"}
+        if tag in [given.strip() for given in request.headers.get("if-none-match", "").split(",")]:
+            return Response(status_code=304, headers=headers)
+        return FileResponse(path, headers=headers, media_type=kind)
+
+    async def preview(request: Request) -> Response:
+        try:
+            path = await run_in_threadpool(desk.preview_path, request.path_params["job"])
+        except NotFound:
+            return _gone()
+        kind = PREVIEWS.get(path.suffix)
+        if kind is None:
+            return _gone()
+        try:
+            data = await run_in_threadpool(path.read_bytes)  # small, and replaced by the next one at any moment
+        except OSError:
+            return _gone()
+        return Response(data, media_type=kind, headers={"Cache-Control": "no-store"})
+
+    async def example(request: Request) -> Response:
+        name = request.path_params["name"]
+        kind = PICTURES.get(Path(name).suffix)
+        path = desk.examples.folder / name
+        if kind is None or not _PLAIN.fullmatch(name) or not path.is_file():
+            return _gone()
+        return FileResponse(path, media_type=kind, headers={"Cache-Control": "private, max-age=3600"})
+
+    async def reel(request: Request) -> Response:
+        target = Path(tempfile.mkstemp(suffix=".mp4", prefix="reel-", dir=desk.settings.run_dir)[1])
+        try:
+            title = await run_in_threadpool(desk.write_reel, request.path_params["scene"], target)
+        except NotFound:
+            target.unlink(missing_ok=True)
+            return _gone()
+        except Exception:
+            target.unlink(missing_ok=True)
+            log.exception("The reel could not be written.")
+            return PlainTextResponse("The reel could not be written; the story itself is unharmed.", status_code=500)
+        headers = {"Content-Disposition": disposition(title, "mp4"), "Cache-Control": "no-store"}
+        done = BackgroundTask(target.unlink, missing_ok=True)
+        return FileResponse(target, media_type="video/mp4", headers=headers, background=done)
+
+    return [
+        Route("/media/{name}", media),
+        Route("/preview/{job}", preview),
+        Route("/example/{name}", example),
+        Route("/reel/{scene}.mp4", reel),
+    ]
+
+
+def disposition(title: str, ext: str) -> str:
+    """A download's header: a plain name for old clients, the real title for all others."""
+    clean = "".join(c if c.isalnum() or c in " -_,'!" else " " for c in title)
+    clean = " ".join(clean.split())[:80] or "story"
+    plain = unicodedata.normalize("NFKD", clean).encode("ascii", "ignore").decode().strip() or "story"
+    return f"attachment; filename=\"{plain}.{ext}\"; filename*=UTF-8''{quote(f'{clean}.{ext}')}"
+
+
+def _gone() -> Response:
+    return PlainTextResponse("There is no such file here.", status_code=404)

@@ -29,7 +29,7 @@ COOKIE_SECONDS = 60 * 60 * 24 * 90
 # Gradio asks its own server, without cookies, whether it has started; nobody else is answered, and only until then.
 STARTUP = "/gradio_api/startup-events"
 
-# Gradio compiles its templates in the browser and styles inline, so both must be allowed; nothing may leave the machine.
+# Gradio compiles its templates in the browser and styles inline, so both must be allowed; nothing may leave this place.
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; media-src 'self' blob:; font-src 'self' data:; connect-src 'self' blob: data:; "
@@ -37,7 +37,7 @@ POLICY = (
 )
 
 REFUSED = """<!doctype html><html lang="en"><meta charset="utf-8"><title>What happens next?</title>
-<style>body{font:1.1rem/1.6 Georgia,serif;background:#fbf5e9;color:#33291f;max-width:34rem;margin:18vh auto;padding:0 1.5rem}
+<style>body{font:1.1rem/1.6 Georgia,serif;background:#fbf5e9;color:#33291f;max-width:34rem;margin:18vh auto;padding:0 2rem}
 h1{font-size:1.5rem}</style><h1>This story room is locked</h1>
 <p>Please open it with the full address that the program printed when it started, the one that ends in
 <code>?token=…</code>.</p></html>"""
@@ -134,9 +134,9 @@ class Gate:
         host = headers.get("host", "")
         if not self.door.knows_host(host):
             return PlainTextResponse("This server does not answer under that name.", status_code=400)
-        if scope.get("method", "GET") not in SAFE_METHODS or scope["type"] == "websocket":
-            if not _comes_from_here(headers, host):
-                return PlainTextResponse("Only this program's own page may do that.", status_code=403)
+        changes = scope["type"] == "websocket" or scope["method"] not in SAFE_METHODS
+        if changes and not _comes_from_here(headers, host):
+            return PlainTextResponse("Only this program's own page may do that.", status_code=403)
         if self.door.token is None:
             return None
         if self.door.starting and scope["path"] == STARTUP and _is_local(scope):

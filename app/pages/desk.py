@@ -1,7 +1,7 @@
 """What a person asks for on the page: each wish becomes a change in the store or a job, then the page as it is now.
 
-Knows nothing of Gradio. Whatever the browser sends is checked here, in the name of one person; mistakes come back as one
-sentence on the page.
+Knows nothing of Gradio. Whatever the browser sends is checked here, in the name of one person; mistakes come back as
+one sentence on the page.
 """
 
 from __future__ import annotations
@@ -164,8 +164,8 @@ class Desk:
         return job
 
     def _settle(self, place: Place) -> tuple[Place, dict[str, Any] | None]:
-        """A picture that has been read and belongs to the model's world becomes a story by itself; one that could not be
-        read says so and leaves nothing behind."""
+        """A picture that has been read and belongs to the model's world becomes a story by itself; one that could not
+        be read says so and leaves nothing behind."""
         if place.reading is None:
             return place, None
         try:
@@ -193,7 +193,7 @@ class Desk:
 
     # going on ---------------------------------------------------------------------------------------------------
 
-    def _open(self, message: Message, place: Place) -> Place:
+    def _open(self, _message: Message, place: Place) -> Place:
         if place.reading is not None:
             return Place(reading=place.reading)
         story = self.stories.open_story(place.story or "")
@@ -266,13 +266,13 @@ class Desk:
         self.stories.rename(place.story or "", title)
         return self._stay(message, place)
 
-    def _trash(self, message: Message, place: Place) -> Place:
+    def _trash(self, _message: Message, place: Place) -> Place:
         self.stories.trash_story(place.story or "")
         for job in self.director.active(self.owner_id, place.story):
             self.director.cancel(job.id, self.owner_id)
         return Place()
 
-    def _restore(self, message: Message, place: Place) -> Place:
+    def _restore(self, _message: Message, place: Place) -> Place:
         self.stories.restore_story(place.story or "")
         return Place()
 

@@ -1,12 +1,11 @@
 """The page: one gr.HTML component that draws itself from a view, with two questions it may ask the server.
 
-The scripts in client/ run as one function inside the component; they hold no story, only the last view. Gradio brings the
-frame, the upload and the calls; everything that lasts is in the database, and where one is, in the address.
+The scripts in client/ run as one function inside the component; they hold no story, only the last view. Gradio brings
+the frame, the upload and the calls; everything that lasts is in the database, and where one is, in the address.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,23 +25,6 @@ FRAME = """
 """
 
 
-class StoryRoom(gr.HTML):
-    """The whole page. `look` shows a place, `act` does something and shows where it leads."""
-
-    def __init__(self, look: Callable[[Any], Any], act: Callable[[Any], Any], **options: Any) -> None:
-        super().__init__(
-            value="",
-            html_template=FRAME,
-            js_on_load=script(),
-            apply_default_css=False,
-            server_functions=[look, act],
-            **options,
-        )
-
-    def api_info(self) -> dict[str, Any]:
-        return {"type": "string"}
-
-
 def script() -> str:
     return '"use strict";\n' + "\n".join((CLIENT / name).read_text(encoding="utf-8") for name in SCRIPTS)
 
@@ -58,11 +40,23 @@ def theme() -> gr.themes.Base:
     )
 
 
-def story_room(desk: Desk) -> StoryRoom:
+def story_room(desk: Desk) -> gr.HTML:
+    """The whole page. `look` shows a place, `act` does something and shows where it leads.
+
+    Not a subclass of gr.HTML: Gradio writes a .pyi file beside the module of each subclass.
+    """
+
     def look(message: Any) -> dict[str, Any]:
         return desk.look(message)
 
     def act(message: Any) -> dict[str, Any]:
         return desk.act(message)
 
-    return StoryRoom(look, act, elem_id="wn-page")
+    return gr.HTML(
+        value="",
+        html_template=FRAME,
+        js_on_load=script(),
+        apply_default_css=False,
+        server_functions=[look, act],
+        elem_id="wn-page",
+    )

@@ -59,7 +59,7 @@ class Painter(Fake):
         *,
         steer: str | None = None,
         alternatives: int = 1,
-        seed: int = 0,
+        seed: int = 0,  # noqa: ARG002
         should_stop: ShouldStop | None = None,
     ) -> Iterator[Thought]:
         check(steer or "")

@@ -187,7 +187,7 @@ const words = (() => {
       node.dataset.kind = wanted.split(":")[0];
       KINDS[node.dataset.kind](now);
       if (hadFocus) {
-        const primary = node.querySelector("[data-primary]") || node.querySelector("button");
+        const primary = (now.trouble && (parts.steer || parts.box)) || node.querySelector("[data-primary]") || node.querySelector("button");
         if (primary) primary.focus({ preventScroll: true });
       }
       announce(SAYS[node.dataset.kind](now));

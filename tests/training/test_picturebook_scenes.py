@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from training.picturebook.rules import AMBIENT, RULES, is_enabled, step
-from training.picturebook.scenes import Story, begin, chain_length, choose, possible, story
+from training.picturebook.scenes import CURRICULA, Story, begin, chain_length, choose, possible, story
 from training.picturebook.world import COLOUR_HIDDEN, COLOURED, STATES, World
 
 
@@ -60,10 +60,13 @@ def test_every_rule_is_reached_within_5000_stories() -> None:
     assert not missing
 
 
-def test_a_curriculum_keeps_to_its_rules() -> None:
-    rules = {"rain_starts", "rain_stops", "seed_sprouts", "sprout_flowers", "flower_draws_bee", "bee_leaves_rain"}
-    told = Counter(event.rule for seed in range(40) for event in story(Random(seed), 8, rules).events)
+@pytest.mark.parametrize("size", [12, 24])
+def test_a_curriculum_keeps_to_its_rules_and_uses_them_all(size: int) -> None:
+    rules = CURRICULA[size]
+    assert len(rules) == size and rules <= set(RULES)
+    told = Counter(event.rule for seed in range(150) for event in story(Random(seed), 8, rules).events)
     assert set(told) == rules
+    assert sum(told[rule] for rule in AMBIENT) / told.total() <= 0.45
 
 
 def test_nothing_happens_when_nothing_may() -> None:

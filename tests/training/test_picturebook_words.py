@@ -216,9 +216,9 @@ def test_known_and_unknown_words() -> None:
 
 
 def test_the_corpus_shows_every_word_and_repeats_by_seed() -> None:
-    lines = corpus(Random(5), 6000)
-    assert len(lines) == 6000
+    lines = corpus(Random(5), 5000)
+    assert len(lines) == 5000
     assert lines[:50] == corpus(Random(5), 50)
     said = {word for line in lines for word in words_of(line)}
-    assert len(said) / len(vocabulary()) > 0.97
+    assert len(said) / len(vocabulary()) > 0.9
     assert said <= set(vocabulary())

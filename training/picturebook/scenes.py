@@ -17,11 +17,27 @@ SCENES_VERSION = 1
 
 Allowed = Callable[[World, Event], bool]
 
-AMBIENT_CHANCE = 0.03  # that the sky acts although something else could
+AMBIENT_CHANCE = 0.02  # that the sky acts although something else could
+STALE_CHANCE = 0.4  # the same when all that could happen has just happened
 WILD_CHANCE = 0.12  # that a beginning is put together from anything
 DRAFTS = 5  # a story is the best of so many
-SKY_COST = 2.0
+SKY_COST = 3.0
 SIMPLE_CHANCE = 0.08  # that only one thing of a combination is there
+
+# Rules to begin training with; each set can tell stories of its own.
+_FIRST_12 = """
+    rain_starts rain_stops sunset sunrise seed_sprouts sprout_flowers flower_draws_bee bee_leaves_rain
+    lamp_lights lamp_goes_out snowman_melts puddle_draws_duck
+"""
+_NEXT_12 = """
+    wind_rises wind_drops flower_closes flower_opens duck_leaves egg_cracks chick_hatches balloon_pops
+    cat_startles balloon_floats_off ball_topples_blocks bear_builds
+"""
+CURRICULA: dict[int, frozenset[str]] = {
+    12: frozenset(_FIRST_12.split()),
+    24: frozenset((_FIRST_12 + _NEXT_12).split()),
+    len(RULES): frozenset(RULES),
+}
 
 # Combinations that have a future together: kind:state|state ...
 COMBINATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -68,20 +84,20 @@ COMBINATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
 
 # How eagerly a rule is taken when it can be: measured so that no rule is common and none is missing.
 EAGERNESS: dict[str, float] = {
-    "snowman_built": 0.98, "snowman_melts": 1.9, "puddle_draws_duck": 0.04, "puddle_draws_frog": 0.04,
-    "frog_hops_off": 0.059, "duck_leaves": 0.67, "puddle_freezes": 16.0, "ice_thaws": 16.0,
-    "rain_makes_puddle": 0.04, "lamp_lights": 7.0, "lamp_goes_out": 0.58, "seed_sprouts": 7.9,
-    "sprout_flowers": 2.4, "flower_draws_bee": 0.84, "bee_leaves_rain": 6.0, "flower_closes": 2.6,
-    "flower_opens": 3.1, "flower_wilts": 8.4, "wilted_drops_seed": 16.0, "snow_buries_seed": 4.0,
-    "seed_reappears": 16.0, "tree_blossoms": 0.75, "tree_bears": 16.0, "apple_falls": 16.0, "tree_bares": 6.1,
-    "egg_cracks": 7.5, "chick_hatches": 0.37, "chick_eats_seed": 12.0, "bird_flies_off": 1.7, "bird_returns": 3.3,
-    "bird_sleeps": 1.4, "bird_wakes": 4.2, "cat_startles": 16.0, "cat_returns": 16.0, "cat_sleeps": 0.32,
-    "cat_wakes": 0.83, "cat_chases_bird": 6.1, "cat_shelters": 5.6, "cat_comes_out": 16.0, "bear_sleeps": 0.04,
-    "bear_wakes": 0.13, "bear_shelters": 2.3, "bear_comes_out": 16.0, "bear_arrives": 0.04, "bear_eats_apple": 16.0,
-    "ball_topples_blocks": 16.0, "cat_topples_blocks": 11.0, "ball_rolls": 4.2, "bear_builds": 0.63,
-    "ball_into_box": 1.9, "ball_from_box": 16.0, "box_opens_empty": 1.5, "box_slams": 2.0, "balloon_pops": 1.3,
-    "balloon_floats_off": 1.4, "balloon_returns": 16.0, "rain_douses_candle": 16.0, "wind_douses_candle": 12.0,
-    "bear_lights_candle": 1.2, "bear_blows_out": 6.4,
+    "snowman_built": 1.1, "snowman_melts": 1.9, "puddle_draws_duck": 0.03, "puddle_draws_frog": 0.03,
+    "frog_hops_off": 0.043, "duck_leaves": 0.63, "puddle_freezes": 21.0, "ice_thaws": 24.0,
+    "rain_makes_puddle": 0.03, "lamp_lights": 7.2, "lamp_goes_out": 0.48, "seed_sprouts": 8.7,
+    "sprout_flowers": 2.3, "flower_draws_bee": 0.78, "bee_leaves_rain": 6.3, "flower_closes": 3.1,
+    "flower_opens": 3.5, "flower_wilts": 10.0, "wilted_drops_seed": 24.0, "snow_buries_seed": 4.9,
+    "seed_reappears": 23.0, "tree_blossoms": 0.67, "tree_bears": 18.0, "apple_falls": 21.0, "tree_bares": 7.1,
+    "egg_cracks": 8.1, "chick_hatches": 0.3, "chick_eats_seed": 13.0, "bird_flies_off": 1.9, "bird_returns": 3.1,
+    "bird_sleeps": 1.7, "bird_wakes": 5.3, "cat_startles": 21.0, "cat_returns": 22.0, "cat_sleeps": 0.32,
+    "cat_wakes": 0.82, "cat_chases_bird": 6.3, "cat_shelters": 6.6, "cat_comes_out": 26.0, "bear_sleeps": 0.03,
+    "bear_wakes": 0.11, "bear_shelters": 2.5, "bear_comes_out": 27.0, "bear_arrives": 0.03, "bear_eats_apple": 24.0,
+    "ball_topples_blocks": 28.0, "cat_topples_blocks": 15.0, "ball_rolls": 3.7, "bear_builds": 0.65,
+    "ball_into_box": 2.1, "ball_from_box": 21.0, "box_opens_empty": 1.7, "box_slams": 2.3, "balloon_pops": 1.3,
+    "balloon_floats_off": 1.3, "balloon_returns": 18.0, "rain_douses_candle": 23.0, "wind_douses_candle": 16.0,
+    "bear_lights_candle": 1.4, "bear_blows_out": 8.7,
 }  # fmt: skip
 
 
@@ -109,15 +125,12 @@ def possible(world: World, rules: Collection[str] | None = None, allowed: Allowe
 
 def begin(rng: Random, rules: Collection[str] | None = None) -> World:
     """A first scene of one to three things; no sprout and no chick, whose colour nobody could know."""
-    best, best_score = _draw(rng), -1.0
-    for attempt in range(40):
-        world = best if attempt == 0 else _draw(rng)
-        score = _promise(world, rules)
-        if score > best_score:
-            best, best_score = world, score
-        if best_score >= 1.0 and attempt >= 1:
-            break
-    return best
+    if rules is not None:
+        return _begin_for(rng, rules)
+    worlds = [_draw(rng), _draw(rng)]
+    while len(worlds) < 40 and not any(_acting_rules(world, None) for world in worlds):
+        worlds.append(_draw(rng))
+    return max(worlds, key=lambda world: len(_acting_rules(world, None)))
 
 
 def choose(
@@ -137,7 +150,8 @@ def choose(
             sky.append(event)
         else:
             acting.setdefault(event.rule, []).append(event)
-    if sky and (not acting or rng.random() < AMBIENT_CHANCE):
+    stale = acting.keys() <= {event.rule for event in past[-2:]}  # the ball has rolled enough
+    if sky and (not acting or rng.random() < (STALE_CHANCE if stale else AMBIENT_CHANCE)):
         return _choose_sky(world, sky, rng, rules, past)
     if not acting:
         return None
@@ -159,9 +173,13 @@ def story(
     start: World | None = None,
     allowed: Allowed | None = None,
 ) -> Story:
-    """A beginning and up to `scenes - 1` events; shorter only when `rules` or `allowed` leave nothing."""
+    """A beginning and up to `scenes - 1` events; shorter only when `rules` or `allowed` lead nowhere."""
     if scenes < 1:
         raise ValueError(f"a story of {scenes} scenes was asked for, but it has at least 1: ask for more")
+    if rules is not None and set(RULES) <= set(rules):
+        rules = None
+    if start is None and rules is not None:
+        start = begin(rng, rules)  # one for all drafts: else the few rules that chain best would crowd out the others
     drafts = [_draft(rng, scenes, rules, start, allowed) for _ in range(DRAFTS)]
     return max(drafts, key=_interest)  # the first of equals
 
@@ -203,16 +221,18 @@ def _acting_rules(world: World, rules: Collection[str] | None) -> set[str]:
 
 def _choose_sky(
     world: World, sky: list[Event], rng: Random, rules: Collection[str] | None, past: Sequence[Event]
-) -> Event:
-    """The sky's event that lets most happen, now or one more turn of the sky later."""
+) -> Event | None:
+    """The sky's event that lets most happen, now or one more turn of the sky later; None when that is nothing."""
     recent = [event.rule for event in past]
-    weights = []
+    values = []
     for event in sky:
         after = step(world, event)
-        value = _worth(_acting_rules(after, rules), recent)
         later = [step(after, more) for more in possible(after, rules) if more.rule in AMBIENT]
-        value += 0.2 * max((_worth(_acting_rules(w, rules), recent) for w in later), default=0.0)
-        weights.append((0.02 + value) ** 2 * 0.5 ** recent.count(event.rule))
+        value = _worth(_acting_rules(after, rules), recent)
+        values.append(value + 0.2 * max((_worth(_acting_rules(w, rules), recent) for w in later), default=0.0))
+    if not any(values) and rules is not None and not AMBIENT.issuperset(rules):
+        return None  # a part of the rules can come to an end; all of them never do
+    weights = [(0.02 + value) ** 2 * 0.5 ** recent.count(event.rule) for event, value in zip(sky, values, strict=True)]
     return rng.choices(sky, weights)[0]
 
 
@@ -220,14 +240,17 @@ def _worth(rules: set[str], recent: list[str]) -> float:
     return sum(EAGERNESS.get(rule, 1.0) * 0.25 ** recent.count(rule) for rule in sorted(rules))
 
 
-def _promise(world: World, rules: Collection[str] | None) -> float:
-    """1 and more: something can happen at once; above 0: after one turn of the sky."""
-    now = len(_acting_rules(world, rules))
-    if now:
-        return float(now)
-    after = [step(world, event) for event in possible(world, rules) if event.rule in AMBIENT]
-    soon = max((len(_acting_rules(w, rules)) for w in after), default=0)
-    return 0.5 if soon else 0.0
+def _begin_for(rng: Random, rules: Collection[str]) -> World:
+    """A beginning in which one of `rules`, each in its turn, can act at once or after one turn of the sky."""
+    acting = sorted(set(rules) - AMBIENT)
+    for _ in range(4 if acting else 0):
+        wanted = rng.choice(acting)
+        for _ in range(40):
+            world = _draw(rng)
+            after = [step(world, event) for event in possible(world, rules) if event.rule in AMBIENT]
+            if any(RULES[wanted].candidates(w) for w in (world, *after)):
+                return world
+    return _draw(rng)
 
 
 def _draw(rng: Random) -> World:

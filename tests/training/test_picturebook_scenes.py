@@ -14,7 +14,7 @@ from training.picturebook.world import COLOUR_HIDDEN, COLOURED, STATES, World
 
 @pytest.fixture(scope="module")
 def stories() -> list[Story]:
-    return [story(Random(seed), 10) for seed in range(250)]
+    return [story(Random(seed), 10) for seed in range(150)]
 
 
 def test_the_same_seed_tells_the_same_story() -> None:

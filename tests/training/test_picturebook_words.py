@@ -30,7 +30,7 @@ from training.picturebook.world import STATES, Event, Fact, Thing, World
 
 @pytest.fixture(scope="module")
 def stories() -> list[Story]:
-    return [story(Random(seed), 8) for seed in range(120)]
+    return [story(Random(seed), 8) for seed in range(60)]
 
 
 def _shuffled_case(text: str) -> str:
@@ -216,9 +216,9 @@ def test_known_and_unknown_words() -> None:
 
 
 def test_the_corpus_shows_every_word_and_repeats_by_seed() -> None:
-    lines = corpus(Random(5), 5000)
-    assert len(lines) == 5000
+    lines = corpus(Random(5), 3000)
+    assert len(lines) == 3000
     assert lines[:50] == corpus(Random(5), 50)
     said = {word for line in lines for word in words_of(line)}
-    assert len(said) / len(vocabulary()) > 0.9
+    assert len(said) / len(vocabulary()) > 0.85
     assert said <= set(vocabulary())

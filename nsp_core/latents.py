@@ -40,7 +40,9 @@ def check_geometry(g: Geometry) -> Geometry:
         raise GeometryError(f"num_frames must be {t}k+1 (for example {near}), got {g.frames}.")
     if g.width < s or g.height < s or g.width % s or g.height % s:
         w, h = max(s, round(g.width / s) * s), max(s, round(g.height / s) * s)
-        raise GeometryError(f"Width and height must be multiples of {s} (for example {w}x{h}), got {g.width}x{g.height}.")
+        raise GeometryError(
+            f"Width and height must be multiples of {s} (for example {w}x{h}), got {g.width}x{g.height}."
+        )
     return g
 
 

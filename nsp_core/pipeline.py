@@ -49,7 +49,7 @@ from nsp_core.types import (
 )
 
 
-class NextScenePipeline(DiffusionPipeline):  # type: ignore[misc]
+class NextScenePipeline(DiffusionPipeline):
     """Implements `nsp_core.types.Predictor`.
 
     Config (in model_index.json): clip size and rate, `dialect` of the prompts, `reference` and `residual_scale` of the
@@ -126,7 +126,9 @@ class NextScenePipeline(DiffusionPipeline):  # type: ignore[misc]
     def describe(self, frames: Frames) -> Description:
         """What is seen in a picture or clip (T, H, W, 3) of the model's size."""
         clip = self.check_frames(frames)
-        written = self._last(write(self.vision_language, self.processor, Prompt(self.dialect.describe, (ends(clip),)), max_tokens=96))
+        written = self._last(
+            write(self.vision_language, self.processor, Prompt(self.dialect.describe, (ends(clip),)), max_tokens=96)
+        )
         fidelity = self.fidelity(clip)
         return Description(written.text, fidelity >= self.config.in_world_psnr, float(np.exp(written.score)))
 
@@ -149,7 +151,9 @@ class NextScenePipeline(DiffusionPipeline):  # type: ignore[misc]
         while number < alternatives and tries < 4 * alternatives:
             warm = {} if tries == 0 else {"temperature": 1.0 + 0.1 * tries, "top_p": 0.95}
             text = ""
-            for piece in write(self.vision_language, self.processor, prompt, seed=seed + tries, should_stop=should_stop, **warm):
+            for piece in write(
+                self.vision_language, self.processor, prompt, seed=seed + tries, should_stop=should_stop, **warm
+            ):
                 text = piece.text
                 fresh = not any(t.startswith(text) for t in told)
                 if text.startswith(prompts.UNKNOWN[:12]):
@@ -172,7 +176,7 @@ class NextScenePipeline(DiffusionPipeline):  # type: ignore[misc]
     # -- pictures -------------------------------------------------------------------------------------------------
 
     def act(self, request: SceneRequest, *, should_stop: ShouldStop | None = None) -> Iterator[Progress | NextScene]:
-        """Draw one take of `request.words`. Same request and seed -> identical raw frames (one machine, one thread count)."""
+        """Draw one take of `request.words`. Same request, same raw frames (on one machine with one thread count)."""
         started = time.monotonic()
         # 1 check
         options = self.resolve(request.mode, request.options)
@@ -250,7 +254,9 @@ class NextScenePipeline(DiffusionPipeline):  # type: ignore[misc]
     def check_frames(self, frames: Frames) -> Frames:
         expected = (self.config.height, self.config.width, 3)
         if frames.ndim != 4 or frames.shape[1:] != expected or frames.dtype != np.uint8 or not len(frames):
-            raise UserError(f"Frames must be uint8 (T, {expected[0]}, {expected[1]}, 3), got {frames.dtype} {frames.shape}.")
+            raise UserError(
+                f"Frames must be uint8 (T, {expected[0]}, {expected[1]}, 3), got {frames.dtype} {frames.shape}."
+            )
         return frames
 
     def prompt(self, context: StoryContext, task: str) -> Prompt:
@@ -279,7 +285,9 @@ class NextScenePipeline(DiffusionPipeline):  # type: ignore[misc]
         """(1, C, F, h, w), normalised: latent 0 of the lossless last frame, then the tail of the last clip repeated."""
         scene = last_seen(context)
         if scene is None or scene.frames is None:
-            raise UserError("There is no picture to continue from: draw this scene with a cut, or begin with a picture.")
+            raise UserError(
+                "There is no picture to continue from: draw this scene with a cut, or begin with a picture."
+            )
         return self.reference_of(scene)
 
     def reference_of(self, scene: Scene) -> Tensor:

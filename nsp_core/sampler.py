@@ -1,4 +1,4 @@
-"""One denoising loop as a generator: progress, preview, cancel and the trajectory of reinforcement learning all read it.
+"""One denoising loop as a generator: progress, previews, cancelling and reinforcement learning all read the same one.
 
 Knows nothing of models, prompts or geometry: the velocity is a function that is handed in.
 """

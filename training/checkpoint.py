@@ -1,7 +1,7 @@
 """Checkpoints that are whole or absent: written aside, manifest last, renamed into place.
 
 A folder `step_000500/` holds `model.safetensors` (fp32 masters), `ema.safetensors`, `optimiser.pt` (exact resume on one
-machine; absent in a light checkpoint, from which another machine resumes with fresh optimiser state) and `manifest.json`.
+machine; absent in a light checkpoint, from which another machine resumes with fresh optimiser state), `manifest.json`.
 """
 
 from __future__ import annotations

@@ -38,7 +38,9 @@ def assemble(vae_run: Path, reader_run: Path, generator_run: Path | None) -> Nex
         transformer: Any = build.transformer(condition=reader_config.caption_channels)
     else:
         config = from_run(GeneratorConfig, generator_run)
-        transformer = build.transformer(config.width, config.layers, config.heads, condition=reader_config.caption_channels)
+        transformer = build.transformer(
+            config.width, config.layers, config.heads, condition=reader_config.caption_channels
+        )
         put_average(Generator(reader.connector, transformer), generator_run)
         scale = load_file(generator_run / "residual_scale.safetensors")["residual_scale"].tolist()
     pipeline = NextScenePipeline(

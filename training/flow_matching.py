@@ -33,7 +33,7 @@ class FlowConfig:
 
 @dataclass(frozen=True)
 class Cache:
-    """Tensors of N pairs. latents (N, C, F, h, w), tails (N, C, h, w), conditions (N, V, Q, D) in V wordings, null (Q, D)."""
+    """Tensors of N pairs: latents (N, C, F, h, w), tails (N, C, h, w), conditions (N, wordings, Q, D), null (Q, D)."""
 
     latents: Tensor
     tails: Tensor
@@ -113,7 +113,12 @@ class FlowObjective:
             given = 0 if mode else 1
             noisy = x[rows] if mode else torch.cat([clean[rows, :, :1], x[rows, :, 1:]], 2)
             v = predict_velocity(
-                self.module.transformer, noisy, sigma[rows], tokens[rows], clean_frames=given, rope_scale=self.rope_scale
+                self.module.transformer,
+                noisy,
+                sigma[rows],
+                tokens[rows],
+                clean_frames=given,
+                rope_scale=self.rope_scale,
             )
             error = (v.float() - target[rows]).square().mean(1, keepdim=True)[:, :, given:]
             w = weight[rows][:, :, given:]
@@ -125,7 +130,7 @@ class FlowObjective:
         return loss, {n: float(s.detach()) for n, s in zip(names, squared, strict=True)}
 
     def evaluate(self) -> dict[str, float]:
-        """Held-out loss with the true condition and with another pair's; their difference is what the words are worth."""
+        """Held-out loss with the true condition and with another pair's: the difference is what the words are worth."""
         held, figures = self.held_out, {}
         count = min(128, len(held.latents))
         begins = held.labels < 0

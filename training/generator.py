@@ -127,7 +127,9 @@ def stamp(vae: Any, model: Any, queries: Tensor) -> str:
     return digest.hexdigest()[:16]
 
 
-def make_cache(config: GeneratorConfig, stories: list[Any], parts: tuple[Any, Any, Any, Tensor], name: str, pairs: int) -> Path:
+def make_cache(
+    config: GeneratorConfig, stories: list[Any], parts: tuple[Any, Any, Any, Tensor], name: str, pairs: int
+) -> Path:
     """Shards of `pairs` pairs under cache/name; whole shards of the same weights are kept and not made again."""
     vae, model, processor, queries = parts
     folder = config.cache / name
@@ -135,7 +137,9 @@ def make_cache(config: GeneratorConfig, stories: list[Any], parts: tuple[Any, An
     mark = folder / "stamp.json"
     made_with = {"weights": stamp(vae, model, queries), "wordings": config.wordings, "begin_share": config.begin_share}
     if mark.exists() and json.loads(mark.read_text()) != made_with:
-        raise CheckpointMismatch(f"The cache in {folder} was made with other weights or settings; remove it or name another.")
+        raise CheckpointMismatch(
+            f"The cache in {folder} was made with other weights or settings; remove it or name another."
+        )
     mark.write_text(json.dumps(made_with))
     for start in range(0, pairs, SHARD):
         path = folder / f"shard_{start // SHARD:04d}.safetensors"
@@ -149,7 +153,9 @@ def make_cache(config: GeneratorConfig, stories: list[Any], parts: tuple[Any, An
                 story = rng.choice(stories)
                 while not story.events:
                     story = rng.choice(stories)
-                batch.append(pair_of(Moment(story, rng.randrange(len(story.events))), rng, config.wordings, config.begin_share))
+                batch.append(
+                    pair_of(Moment(story, rng.randrange(len(story.events))), rng, config.wordings, config.begin_share)
+                )
             drawn = [clips_of(p) for p in batch]
             past = encode_clips(vae, np.stack([d[0] for d in drawn]))
             coming = encode_clips(vae, np.stack([d[1] for d in drawn]))

@@ -1,6 +1,6 @@
 """What one stage teaches: the seam between the loop and the stages.
 
-Knows nothing of files, schedules or devices. A later stage (flow matching, GRPO, language modelling) is a new Objective.
+Knows nothing of files, schedules or devices. A later stage (flow matching, GRPO, language) is a new Objective.
 """
 
 from __future__ import annotations

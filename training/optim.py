@@ -94,6 +94,6 @@ class Optimiser:
 
 
 def is_matrix(name: str, p: Tensor, adam_names: tuple[str, ...]) -> bool:
-    """Hidden matrices only: embeddings, first and last layers and small tables belong to AdamW (Muon paper, section 3)."""
+    """Hidden matrices only: embeddings, first and last layers, small tables belong to AdamW (Muon paper, section 3)."""
     flat = p.flatten(1) if p.ndim > 1 else p
     return p.ndim >= 2 and min(flat.shape) > 8 and not any(a in name for a in adam_names)

@@ -109,7 +109,12 @@ class ReaderObjective:
         pick = Random(int(rng.integers(2**62)))
         depth = int(rng.choice([2, 4, 8, 11]))  # one for the batch: short stories are not padded to long ones
         asked = [
-            sample(self.moment(rng, depth), c.tasks[i], pick, frames=c.frames_share > 0 and (c.tasks[i] == "describe" or pick.random() < c.frames_share))
+            sample(
+                self.moment(rng, depth),
+                c.tasks[i],
+                pick,
+                frames=c.frames_share > 0 and (c.tasks[i] == "describe" or pick.random() < c.frames_share),
+            )
             for i in rng.integers(len(c.tasks), size=c.batch)
             if c.frames_share > 0 or c.tasks[i] != "describe"
         ]
@@ -121,7 +126,11 @@ class ReaderObjective:
         ]
         return asked, drawn
 
-    def loss(self, batch: tuple[list[Sample], list[Sample]], generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:  # noqa: ARG002
+    def loss(
+        self,
+        batch: tuple[list[Sample], list[Sample]],
+        generator: torch.Generator,  # noqa: ARG002
+    ) -> tuple[Tensor, dict[str, float]]:
         asked, drawn = batch
         words, seen, figures = self.language_loss(asked)
         queried, coming = self.query_loss(drawn)

@@ -88,7 +88,14 @@ def sample(moment: Moment, task: str, rng: Random, *, frames: bool, held_out: bo
     text = prompts.story_text(_DIALECT, words)
     event = moment.event
     if task == "describe":
-        return Sample(task, Prompt(_DIALECT.describe, (pictures(before, now),) if frames else ()), describe(now, rng.choice(choose)), before, now, moment.after)
+        return Sample(
+            task,
+            Prompt(_DIALECT.describe, (pictures(before, now),) if frames else ()),
+            describe(now, rng.choice(choose)),
+            before,
+            now,
+            moment.after,
+        )
     if task == "next":
         ask, answer = _DIALECT.next, tell(event, moment.world, rng.choice(choose))
     elif task == "before":
@@ -105,7 +112,14 @@ def sample(moment: Moment, task: str, rng: Random, *, frames: bool, held_out: bo
         chosen = rng.choice(enabled(moment.world)) if rng.random() < 0.5 else event
         ask = _DIALECT.draw.format(words=tell(chosen, moment.world, rng.choice(choose)))
         after = step(moment.world, chosen)
-        return Sample(task, Prompt(text + ask, clips), tell(chosen, moment.world, 0) + " " + describe(after, 0), before, now, after)
+        return Sample(
+            task,
+            Prompt(text + ask, clips),
+            tell(chosen, moment.world, 0) + " " + describe(after, 0),
+            before,
+            now,
+            after,
+        )
     else:
         raise ValueError(f"The reader's tasks are describe, next, before, steer, judge and draw; got '{task}'.")
     return Sample(task, Prompt(text + ask, clips), answer, before, now, moment.after)
@@ -126,7 +140,11 @@ def steering(moment: Moment, rng: Random, held_out: bool) -> tuple[str, str]:
         if all(other.rule != o.rule for o in options):
             return rng.choice(instructions(other)), prompts.UNKNOWN
     event = rng.choice(options)
-    wish = rng.choice(instructions(event)) if rng.random() < 0.6 else tell(event, moment.world, rng.choice(variants(held_out)))
+    wish = (
+        rng.choice(instructions(event))
+        if rng.random() < 0.6
+        else tell(event, moment.world, rng.choice(variants(held_out)))
+    )
     matching = [o for o in options if wish in instructions(o)]
     event = rng.choice(matching) if matching else event
     return wish, tell(event, moment.world, rng.choice(TRAIN_VARIANTS))
@@ -145,6 +163,10 @@ def trial(moment: Moment, rng: Random, held_out: bool, frames: bool) -> tuple[st
         return tell(past, before, rng.choice(variants(held_out))), clip, prompts.VERDICTS[1]
     other = rng.choice(moment.story.events)
     if any(o.rule == other.rule for o in enabled(now)):
-        return tell(event, now, rng.choice(variants(held_out))), (pictures(now, moment.after),) if frames else (), prompts.VERDICTS[0]
+        return (
+            tell(event, now, rng.choice(variants(held_out))),
+            (pictures(now, moment.after),) if frames else (),
+            prompts.VERDICTS[0],
+        )
     clip = (pictures(now, now),) if frames else ()
     return tell(other, now, rng.choice(variants(held_out))), clip, prompts.VERDICTS[2]

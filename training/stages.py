@@ -64,7 +64,9 @@ def start_reader(config: ReaderConfig) -> tuple[Any, Reader]:
 
         before = AutoTokenizer.from_pretrained(str(kept))
         if before.get_vocab() != processor.tokenizer.get_vocab():
-            raise RuntimeError(f"The language has changed since {config.out} was begun: train the reader anew elsewhere.")
+            raise RuntimeError(
+                f"The language has changed since {config.out} was begun: train the reader anew elsewhere."
+            )
     else:
         build.processor(processor.tokenizer).save_pretrained(str(kept))
     return processor, reader

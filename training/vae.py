@@ -50,7 +50,7 @@ class VaeConfig:
 
 @dataclass
 class VaeObjective:
-    """Frames come from a pool on disk: `frames.npy` (N, 17, 96, 160, 3) uint8 and `masks.npy` (N, 17, 96, 20) packed bits."""
+    """Frames come from a pool on disk: `frames.npy` (N, 17, 96, 160, 3) uint8, `masks.npy` (N, 17, 96, 20) bits."""
 
     config: VaeConfig
     module: Any = field(init=False)
@@ -79,7 +79,11 @@ class VaeObjective:
                 f = int(rng.integers(build.FRAMES))
                 xs.append(self.frames[i, f : f + 1])
                 ms.append(np.unpackbits(self.masks[i, f : f + 1], axis=-1))
-        return to_tensor(np.stack(xs)), torch.from_numpy(np.stack(ms)).float()[:, None], rng.random() < c.round_trip_share
+        return (
+            to_tensor(np.stack(xs)),
+            torch.from_numpy(np.stack(ms)).float()[:, None],
+            rng.random() < c.round_trip_share,
+        )
 
     def loss(self, batch: tuple[Tensor, Tensor, bool], generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         x, mask, round_trip = batch

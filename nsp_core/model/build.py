@@ -79,10 +79,11 @@ def scheduler(shift: float = 2.0) -> FlowMatchEulerDiscreteScheduler:
     return FlowMatchEulerDiscreteScheduler(shift=shift, use_dynamic_shifting=False)
 
 
-SPECIAL_TOKENS = (
-    "<|endoftext|> <|im_start|> <|im_end|> <|object_ref_start|> <|object_ref_end|> <|box_start|> <|box_end|> "
-    "<|quad_start|> <|quad_end|> <|vision_start|> <|vision_end|> <|vision_pad|> <|image_pad|> <|video_pad|>"
-).split()
+_NAMES = (
+    *("endoftext", "im_start", "im_end", "object_ref_start", "object_ref_end", "box_start", "box_end"),
+    *("quad_start", "quad_end", "vision_start", "vision_end", "vision_pad", "image_pad", "video_pad"),
+)
+SPECIAL_TOKENS = [f"<|{name}|>" for name in _NAMES]
 
 # Qwen's template without its system message: every token counts in a small model
 CHAT_TEMPLATE = (
@@ -144,7 +145,9 @@ def vision_language(
     """A small Qwen2.5-VL: about 3.3 M parameters at the starter's size. Heads are 64 wide, vision attention is full."""
     from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
-    ids = {n: tokenizer.convert_tokens_to_ids(f"<|{n}|>") for n in ("image_pad", "video_pad", "vision_start", "vision_end")}
+    ids = {
+        n: tokenizer.convert_tokens_to_ids(f"<|{n}|>") for n in ("image_pad", "video_pad", "vision_start", "vision_end")
+    }
     head = 64 if hidden % 64 == 0 else hidden // 2
     section = [8, 12, 12] if head == 64 else [head // 2 - 2 * (head // 6), head // 6, head // 6]
     pad, eos = tokenizer.pad_token_id, tokenizer.eos_token_id

@@ -1,7 +1,7 @@
 """The bridge: learnable queries that Qwen-VL fills, and the connector that carries them to the LTX transformer.
 
 Paper, architecture section: Linear -> SiLU -> Linear -> RMSNorm (weight sqrt(5.5)) x a learnable scale. The scale is
-0.01 in the paper's setting, where it meets a pretrained LTX; 1/sqrt(5.5) in the starter's, whose transformer is newborn.
+0.01 in the paper's setting, where it meets a pretrained LTX; 1/sqrt(5.5) in the starter's: its transformer is newborn.
 Queries are a parameter of their own, not rows of the vocabulary (MetaQuery's weight decay shrinks the frozen rows too).
 """
 
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 NORM_WEIGHT = math.sqrt(5.5)
 
 
-class Connector(ModelMixin, ConfigMixin):  # type: ignore[misc]
+class Connector(ModelMixin, ConfigMixin):
     """(B, num_queries, hidden) of Qwen-VL's last layer -> (B, num_queries, caption_channels)."""
 
     @register_to_config

@@ -1,4 +1,4 @@
-"""Qwen2.5-VL's processor without torchvision: chat template, tokenizer, and frames -> vision patches with numpy and PIL.
+"""Qwen2.5-VL's processor without torchvision: chat template, tokenizer, frames -> vision patches by numpy and PIL.
 
 transformers' own video processor needs torchvision, which has no build for many CPU installs. The folder that is saved
 here keeps the hub's names, so with torchvision installed `AutoProcessor` loads it as the ordinary class.
@@ -30,7 +30,7 @@ def patchify(frames: NDArray[np.float32], patch: int, merge: int, temporal: int)
     return x.transpose(0, 3, 6, 4, 7, 2, 1, 5, 8).reshape(t * h * w, 3 * temporal * patch * patch)
 
 
-class FrameProcessor(Qwen2VLImageProcessorPil):  # type: ignore[misc]
+class FrameProcessor(Qwen2VLImageProcessorPil):
     """Clips (T, H, W, 3) uint8, already sampled in time -> pixel_values_videos, video_grid_thw."""
 
     model_input_names = ["pixel_values_videos", "video_grid_thw"]
@@ -73,11 +73,12 @@ class FrameProcessor(Qwen2VLImageProcessorPil):  # type: ignore[misc]
             clip = np.stack([np.asarray(Image.fromarray(f).resize((w, h), Image.Resampling.BICUBIC)) for f in clip])
         if len(clip) % self.temporal_patch_size:
             clip = np.concatenate([clip, np.repeat(clip[-1:], -len(clip) % self.temporal_patch_size, 0)])
-        scaled = clip.astype(np.float32) / 255
-        return (scaled - np.float32(self.image_mean)) / np.float32(self.image_std)
+        scaled: NDArray[np.float32] = clip.astype(np.float32) / np.float32(255)
+        mean, deviation = np.asarray(self.image_mean, np.float32), np.asarray(self.image_std, np.float32)
+        return (scaled - mean) / deviation
 
 
-class VisionLanguageProcessor(Qwen2_5_VLProcessor):  # type: ignore[misc]
+class VisionLanguageProcessor(Qwen2_5_VLProcessor):
     """Qwen2.5-VL's processor with FrameProcessor in the place of the torchvision class."""
 
     def check_argument_for_proper_class(self, name: str, argument: Any) -> Any:

@@ -71,6 +71,7 @@ class Director:
     def start(self) -> None:
         """Say that a page is here, pick up what an earlier one left, and keep watch from now on."""
         self.page_id = self.store.processes.register("page", os.getpid(), model_key=self.settings.model_key)
+        self.store.media.clear_scratch()
         if self.settings.in_process:
             living = [page.id for page in self.store.processes.living("page", within=30)]
             self.store.jobs.take_over(living, max_attempts=self.settings.max_attempts, device=_INLINE)

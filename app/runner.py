@@ -26,7 +26,7 @@ from app.store import Store
 from app.store.jobs import Gone, Job
 from app.store.media import Media, MediaFile
 from app.store.models import SceneRow
-from app.store.stories import NewTake
+from app.store.takes import NewTake
 from app.story import Role
 from nsp_core.errors import Cancelled, ConfigError, OutsideLanguage, UnreadableMedia, UserError, WhatNextError
 from nsp_core.types import Frames, NextScene, Predictor, SamplingOptions, SceneRequest

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from app.locks import FileLock, device_lock, is_held
 from app.settings import ROOT
@@ -46,11 +47,9 @@ class WorkerProcess:
         settings_file.write_text(self.settings.to_json(), encoding="utf-8")
         command = [sys.executable, "-m", "app.worker", "--settings", str(settings_file)]
         environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-        group = (
-            {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}  # type: ignore[attr-defined]
-            if sys.platform == "win32"
-            else {"start_new_session": True}
-        )
+        group: dict[str, Any] = {"start_new_session": True}
+        if sys.platform == "win32":
+            group = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
         with self.log_path.open("ab") as output:
             self.child = subprocess.Popen(
                 command,
@@ -59,7 +58,7 @@ class WorkerProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                **group,  # type: ignore[call-overload]
+                **group,
             )
         self.started_at = time.monotonic()
         log.info("worker started, pid %d", self.child.pid)

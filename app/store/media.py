@@ -10,6 +10,7 @@ import hashlib
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,9 +111,7 @@ class Media:
 
     def make(self, ext: str, write: Callable[[Path], Any], **facts: Any) -> MediaFile:
         """Let `write` produce a file at a path of the right extension, then keep it."""
-        scratch = self.root / "tmp"
-        scratch.mkdir(parents=True, exist_ok=True)
-        partial = scratch / f"{new_id()}.{ext}"
+        partial = self._scratch(ext)
         try:
             write(partial)
             return self.put_file(partial, ext, **facts)
@@ -130,7 +129,7 @@ class Media:
         if target.exists() and target.stat().st_size == size:
             return media
         target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(f"{media.name}.{new_id()[-12:]}.partial")
+        partial = self._scratch("partial")
         try:
             fill(partial)
             with partial.open("rb+") as file:
@@ -140,6 +139,20 @@ class Media:
         finally:
             partial.unlink(missing_ok=True)
         return media
+
+    def _scratch(self, ext: str) -> Path:
+        """A new name on the same disk; what a killed process leaves there is swept up by `clear_scratch`."""
+        folder = self.root / "tmp"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / f"{new_id()}.{ext}"
+
+    def clear_scratch(self, *, older_than: float = 3600.0) -> int:
+        """Remove half-written files that nobody is writing any more; returns how many there were."""
+        limit = time.time() - older_than
+        old = [path for path in (self.root / "tmp").glob("*") if path.stat().st_mtime < limit]
+        for path in old:
+            path.unlink(missing_ok=True)
+        return len(old)
 
     @staticmethod
     def record(session: Session, media: MediaFile) -> None:
@@ -151,6 +164,8 @@ class Media:
     @classmethod
     def link(cls, session: Session, media: MediaFile, role: str, *, owner_id: str, **user: Any) -> None:
         """`user` is one of take_id, scene_id, job_id, and perhaps number and name."""
+        if len({"take_id", "scene_id", "job_id"} & set(user)) != 1:
+            raise ValueError(f"A link names exactly one user of a file, got {sorted(user)}.")
         cls.record(session, media)
         session.add(MediaLinkRow(owner_id=owner_id, media_sha256=media.sha256, role=role, **user))
 

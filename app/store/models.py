@@ -8,7 +8,7 @@ key names what happens on delete.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import DateTime, ForeignKeyConstraint, Index, MetaData, UniqueConstraint, text
 from sqlalchemy.orm import registry
@@ -52,7 +52,13 @@ def _id() -> Any:
     return Field(default_factory=new_id, primary_key=True)
 
 
-def _ref(target: str, ondelete: str = "CASCADE", *, index: bool = True, nullable: bool = False) -> Any:
+def _ref(
+    target: str,
+    ondelete: Literal["CASCADE", "SET NULL", "RESTRICT"] = "CASCADE",
+    *,
+    index: bool = True,
+    nullable: bool = False,
+) -> Any:
     extra: dict[str, Any] = {"default": None} if nullable else {}
     return Field(foreign_key=target, ondelete=ondelete, index=index, nullable=nullable, **extra)
 

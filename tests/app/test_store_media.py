@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -54,6 +56,16 @@ def test_half_a_file_under_a_whole_name_is_mended(tmp_path: Path) -> None:
     media.path(kept.name).write_bytes(b"pic")
     media.put_bytes(b"picture", "png")
     assert media.read(kept.name) == b"picture"
+
+
+def test_what_a_killed_writer_left_is_swept_up(tmp_path: Path) -> None:
+    media = Media(tmp_path)
+    media.put_bytes(b"picture", "png")
+    for name, age in (("old.partial", 7200), ("new.mp4", 0)):
+        (tmp_path / "tmp" / name).write_bytes(b"half")
+        os.utime(tmp_path / "tmp" / name, (time.time() - age,) * 2)
+    assert media.clear_scratch() == 1
+    assert [path.name for path in (tmp_path / "tmp").iterdir()] == ["new.mp4"]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from sqlalchemy import text
 
 from app.store import Store, open_store
 from app.store.errors import NotFound, StaleStory
-from app.store.stories import NewTake, Stories
+from app.store.stories import Stories
+from app.store.takes import NewTake
 from app.story import Scene, Take, Tree, title_from, within_context
 from nsp_core.errors import UserError
 from nsp_core.media import save_frames, save_latents
@@ -279,7 +280,7 @@ def test_a_path_costs_the_same_among_many_stories(store: Store, stories: Stories
             text(
                 "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000)"
                 " INSERT INTO scene SELECT 'x' || i, :story, CASE WHEN i > 1 THEN 'x' || (i - 1) END, 'next',"
-                " 'continue', i, 0, 'words', 'model', '', '', NULL, NULL, NULL, NULL, '2026-01-01 00:00:00', NULL FROM n"
+                " 'continue', i, 0, 'words', 'model', '', '', NULL, NULL, NULL, NULL, '2026-01-01 00:00', NULL FROM n"
             ),
             {"story": crowd},
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from training.picturebook.palette import CHEEK, INK, NIGHT, RGB, WHITE, mix
+from training.picturebook.palette import CHEEK, INK, RGB, WHITE, mix
 from training.picturebook.pen import Pen
 
 WIDTH, HEIGHT, BASE = 160, 96, 80
@@ -19,8 +19,21 @@ PERIOD = 4  # frames
 SUN: RGB = (255, 200, 44)
 HALO: RGB = (255, 236, 150)
 MOON: RGB = (255, 246, 206)
-SKY: dict[str, RGB] = {"meadow": (178, 226, 250), "shore": (196, 234, 246), "mountain": (188, 212, 244)}
-OVERCAST: dict[str, RGB] = {"rain": (186, 198, 214), "snow": (146, 166, 202), "wind": (150, 212, 226)}
+# each by day and by night
+SKY: dict[str, tuple[RGB, RGB]] = {
+    "meadow": ((178, 226, 250), (44, 54, 122)),
+    "shore": ((200, 236, 246), (58, 54, 122)),
+    "mountain": ((190, 212, 246), (40, 44, 104)),
+}
+OVERCAST: dict[str, tuple[RGB, RGB]] = {
+    "rain": ((186, 198, 214), (66, 68, 100)),
+    "snow": ((146, 166, 202), (70, 82, 140)),
+    "wind": ((146, 212, 226), (32, 82, 122)),
+}
+CLOUD: dict[str, tuple[RGB, RGB]] = {
+    "rain": ((134, 146, 168), (98, 102, 136)),
+    "snow": ((236, 242, 250), (152, 162, 206)),
+}
 STARS = ((16, 16), (56, 8), (84, 24), (114, 10))
 
 
@@ -39,18 +52,19 @@ class Sky:
     def covered(self) -> float:
         return min(1.0, self.rain + self.snow)
 
-    def dimmed(self, colour: RGB, strength: float = 0.64) -> RGB:
-        return mix(colour, NIGHT, strength * self.night)
+    def tone(self, day: RGB, night: RGB) -> RGB:
+        return mix(day, night, self.night)
 
-    def air(self, clear: RGB) -> RGB:
-        colour = clear
+    @property
+    def air(self) -> RGB:
+        colour = self.tone(*SKY[self.place])
         for name, amount in (("rain", self.rain), ("snow", self.snow), ("wind", self.wind)):
-            colour = mix(colour, OVERCAST[name], 0.85 * amount)
-        return self.dimmed(colour, 0.8)
+            colour = mix(colour, self.tone(*OVERCAST[name]), 0.85 * amount)
+        return colour
 
 
 def draw(pen: Pen, sky: Sky) -> None:
-    pen.box(0, 0, WIDTH, HEIGHT, sky.air(SKY[sky.place]))
+    pen.box(0, 0, WIDTH, HEIGHT, sky.air)
     _lights(pen, sky)
     {"meadow": _meadow, "shore": _shore, "mountain": _mountain}[sky.place](pen, sky)
     weather(pen, sky)
@@ -71,11 +85,12 @@ def _lights(pen: Pen, sky: Sky) -> None:
     if clear <= 0:
         return
     if sky.night > 0:
-        alpha = round(255 * clear * max(0.0, 2 * sky.night - 1))
+        glow = clear * max(0.0, 2 * sky.night - 1)
+        colour = mix(sky.air, MOON, glow)
         for x, y in STARS if sky.wind < 0.5 else ():
-            pen.star(x, y, 6, MOON, 4, 0.42) if alpha == 255 else pen.disc(x, y, 3.5 * alpha / 255, MOON)
-        pen.disc(144, 17, 13, MOON, alpha)
-        pen.disc(138, 13.5, 10.5, sky.air(SKY[sky.place]), alpha)
+            pen.star(x, y, 6 * min(1.0, 1.5 * glow), colour, 4, 0.42)
+        pen.disc(144, 17, 13, colour)
+        pen.disc(138, 13.5, 10.5, sky.air)
     if sky.night < 1:
         down = 17 + 64 * sky.night
         alpha = round(255 * clear)
@@ -87,20 +102,24 @@ def _lights(pen: Pen, sky: Sky) -> None:
 
 
 def _meadow(pen: Pen, sky: Sky) -> None:
-    pen.oval(126, 92, 78, 44, sky.dimmed((158, 214, 126)))
-    pen.oval(26, 96, 86, 44, sky.dimmed((140, 203, 116)))
-    pen.oval(80, 106, 150, 42, sky.dimmed((184, 229, 136)))
+    pen.oval(126, 92, 78, 44, sky.tone((158, 214, 126), (48, 80, 104)))
+    pen.oval(26, 96, 86, 44, sky.tone((140, 203, 116), (42, 70, 98)))
+    pen.oval(80, 106, 150, 42, sky.tone((184, 229, 136), (54, 90, 108)))
 
 
 def _shore(pen: Pen, sky: Sky) -> None:
-    pen.box(0, 48, WIDTH, 70, sky.dimmed((84, 178, 220)))
-    pen.box(0, 56, WIDTH, 70, sky.dimmed((116, 202, 230)))
-    pen.oval(80, 104, 140, 43, sky.dimmed((250, 250, 246)))
-    pen.oval(80, 108, 140, 43, sky.dimmed((246, 224, 166)))
+    pen.box(0, 48, WIDTH, 70, sky.tone((84, 178, 220), (32, 78, 146)))
+    pen.box(0, 56, WIDTH, 70, sky.tone((116, 202, 230), (48, 102, 168)))
+    pen.oval(80, 104, 140, 43, sky.tone((250, 250, 246), (150, 156, 198)))
+    pen.oval(80, 108, 140, 43, sky.tone((246, 224, 166), (116, 104, 118)))
 
 
 def _mountain(pen: Pen, sky: Sky) -> None:
-    rock, shade, cap = sky.dimmed((146, 166, 198)), sky.dimmed((166, 184, 212)), sky.dimmed((246, 250, 255), 0.45)
+    rock, shade, cap = (
+        sky.tone((146, 166, 198), (66, 78, 136)),
+        sky.tone((166, 184, 212), (56, 66, 124)),
+        sky.tone((246, 250, 255), (170, 180, 218)),
+    )
     for x, top, half in ((104, 40, 44), (2, 44, 46)):
         pen.poly([(x - half, 80), (x, top), (x + half, 80)], shade, 2)
         pen.poly([(x - half * 0.3, top + 12), (x, top), (x + half * 0.3, top + 12)], cap, 2)
@@ -109,7 +128,7 @@ def _mountain(pen: Pen, sky: Sky) -> None:
     pen.poly(
         [(x - 15, top + 15), (x, top), (x + 15, top + 15), (x + 7, top + 13), (x, top + 18), (x - 7, top + 13)], cap, 2
     )
-    pen.oval(80, 108, 150, 46, sky.dimmed((222, 233, 247)))
+    pen.oval(80, 108, 150, 46, sky.tone((222, 233, 247), (108, 120, 172)))
 
 
 def _fall(sky: Sky) -> tuple[tuple[float, float], ...]:
@@ -151,32 +170,32 @@ def _rain(pen: Pen, sky: Sky) -> None:
             drop,
             alpha,
         )
-    _clouds(pen, sky, sky.rain, (134, 146, 168))
+    _clouds(pen, sky.tone(*CLOUD["rain"]), sky.rain)
 
 
 def _snow(pen: Pen, sky: Sky) -> None:
-    flake = sky.dimmed(WHITE, 0.12)
+    flake = sky.tone(WHITE, (228, 232, 246))
     alpha = round(255 * max(0.0, 2 * sky.snow - 1))
     for x, y in _flakes(sky):
         pen.disc(x, y, 3.8, flake, alpha)
-    _clouds(pen, sky, sky.snow, (236, 242, 250))
+    _clouds(pen, sky.tone(*CLOUD["snow"]), sky.snow)
 
 
-def _clouds(pen: Pen, sky: Sky, amount: float, colour: RGB) -> None:
+def _clouds(pen: Pen, colour: RGB, amount: float) -> None:
     """Two long clouds along the top; they come down from above the picture."""
     up = 34 * (1 - amount)
     for x in (38, 122):
         pen.discs(
             ((x - 24, 8 - up, 12), (x - 6, 12 - up, 16), (x + 14, 10 - up, 15), (x + 29, 7 - up, 10)),
-            sky.dimmed(colour, 0.5),
+            colour,
         )
 
 
 def _wind(pen: Pen, sky: Sky) -> None:
     alpha = round(235 * sky.wind)
     rock = 2 * math.sin(2 * math.pi * (sky.phase % PERIOD) / PERIOD)
-    colour = sky.dimmed(WHITE, 0.35)
-    for left, y, reach in ((6.0, 14, 42), (64.0, 14, 42), (30.0, 29, 62)):
+    colour = sky.tone(WHITE, (170, 186, 218))
+    for left, y, reach in ((6.0, 15, 42), (66.0, 15, 40), (18.0, 34, 50)):
         x = left + rock - 14 * (1 - sky.wind)
         tip = x + reach
         pen.curve(
@@ -184,10 +203,10 @@ def _wind(pen: Pen, sky: Sky) -> None:
                 (x, y),
                 (x + reach * 0.4, y + 3),
                 (x + reach * 0.75, y),
-                (tip + 6, y - 3),
-                (tip + 1, y - 7),
-                (tip - 5, y - 9),
-                (tip - 7, y - 4),
+                (tip + 8, y - 3),
+                (tip + 6, y - 8),
+                (tip + 2, y - 13),
+                (tip - 4, y - 9),
             ],
             5,
             colour,

@@ -56,9 +56,9 @@ class Part:
 
 
 def ease(u: float, a: float, b: float) -> float:
-    """0 before `a`, 1 after `b`, gently in between: at most 1.25 times the average speed."""
+    """0 before `a`, 1 after `b`, gently in between: at most 1.15 times the average speed."""
     t = min(1.0, max(0.0, (u - a) / (b - a)))
-    return 0.5 * t + 0.5 * t * t * (3 - 2 * t)
+    return 0.7 * t + 0.3 * t * t * (3 - 2 * t)
 
 
 def bell(u: float, a: float, b: float) -> float:
@@ -145,7 +145,7 @@ def _flown(thing: Thing, side: int = 0) -> Track:
         away = 1 - t
         swing = 0.0 if thing.kind == "balloon" else 3.0 * math.sin(math.pi * (u - END) / 3)
         return Pose(
-            x + side * 20 * away + swing * min(1.0, 3 * away), lift=84 * away, turn=-6 * side * min(1.0, 4 * away)
+            x + side * 20 * away + swing * min(1.0, 3 * away), lift=82 * away, turn=-6 * side * min(1.0, 4 * away)
         )
 
     return track

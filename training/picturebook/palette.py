@@ -31,9 +31,9 @@ ORANGE: RGB = (244, 138, 34)
 COLOUR: dict[str, RGB] = {
     "red": (218, 38, 48),
     "yellow": (255, 206, 28),
-    "blue": (34, 96, 226),
-    "green": (0, 122, 72),
-    "purple": (150, 62, 196),
+    "blue": (24, 104, 236),
+    "green": (0, 126, 68),
+    "purple": (166, 54, 188),
 }
 NO_COLOUR: RGB = (150, 150, 150)
 
@@ -54,5 +54,3 @@ CANDLE: RGB = (58, 176, 172)
 WALL: RGB = (255, 244, 222)
 BLOSSOM: RGB = (250, 164, 196)
 APPLE: RGB = (230, 56, 58)
-
-NIGHT: RGB = (26, 34, 92)

@@ -53,34 +53,31 @@ def bird_egg(pen: Pen) -> None:
 
 def bird_cracked(pen: Pen) -> None:
     """Its top is lifted; two eyes look out of the gap."""
-    pen.oval(0, -27, 11.5, 11, INK)
-    pen.eyes(0, -32, 10, 3.2, WHITE)
-    pen.poly(
-        [(-13, -27), (-9, -24), (-4.5, -29), (0, -24), (4.5, -29), (9, -24), (13, -27), (13, -8), (-13, -8)],
-        pen.colour,
-        0.8,
-    )
-    pen.disc(6, -20, 2.8, pale(pen.colour, 0.75))
-    with pen.turned(2, -35, 14):
+    pen.oval(0, -25, 11.5, 12, INK)
+    pen.eyes(0, -29.5, 10, 3.6, WHITE)
+    pen.eyes(0, -29, 9, 1.8)
+    shell = [(-13, -24), (-8.5, -20.5), (-4, -25), (0, -20.5), (4, -25), (8.5, -20.5), (13, -24), (12, -8), (-12, -8)]
+    pen.poly(shell, pen.colour, 0.8)
+    with pen.turned(2, -36, 16):
         pen.blob(
             [
-                (-12, 0),
-                (-11, -13),
+                (-12.5, 1),
+                (-12, -13),
                 (0, -13),
-                (11, -13),
-                (12, 0),
+                (12, -13),
+                (12.5, 1),
                 (9, -2),
                 (6, 2),
-                (3, -3),
-                (0, 1),
-                (-3, -3),
+                (3, -2),
+                (0, 2),
+                (-3, -2),
                 (-6, 2),
                 (-9, -2),
-                (-12, 0),
+                (-12.5, 1),
             ],
             pen.colour,
         )
-        pen.disc(-3, -6, 2.8, pale(pen.colour, 0.75))
+        pen.disc(-3, -5.5, 2.8, pale(pen.colour, 0.75))
     _nest(pen)
 
 

@@ -120,7 +120,8 @@ def _house(pen: Pen, colour: RGB, pane: RGB, lit: bool) -> None:
         pen.box(-15, -22, -1, -7, (255, 240, 170), 3)
     pen.box(-13.5, -20.5, -2.5, -8.5, pane, 2)
     pen.box(2.5, -18, 12.5, 0, mix(WOOD, GLOW, 0.35) if lit else WOOD, 3)
-    pen.disc(0, -32, 4, pane)
+    pen.disc(0, -31.5, 6, WALL)
+    pen.disc(0, -31.5, 4, pane)
 
 
 def house_dark(pen: Pen) -> None:

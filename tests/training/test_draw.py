@@ -109,7 +109,7 @@ def test_other_sizes_show_the_same_picture(scale: int) -> None:
     assert np.abs(small - shrunk).mean() < 2
 
 
-@pytest.mark.parametrize("style", ["house"])
+@pytest.mark.parametrize("style", ["house", "space"])
 @pytest.mark.parametrize("place", PLACES)
 def test_no_two_things_look_alike(style: str, place: str) -> None:
     """Blurred to half the size, as a small model sees them; the place is the same for both of a pair."""

@@ -123,7 +123,7 @@ def _mountain(pen: Pen, sky: Sky) -> None:
     for x, top, half in ((104, 40, 44), (2, 44, 46)):
         pen.poly([(x - half, 80), (x, top), (x + half, 80)], shade, 2)
         pen.poly([(x - half * 0.3, top + 12), (x, top), (x + half * 0.3, top + 12)], cap, 2)
-    x, top, half = 54, 30, 50
+    x, top, half = 54, 37, 48
     pen.poly([(x - half, 80), (x, top), (x + half, 80)], rock, 2)
     pen.poly(
         [(x - 15, top + 15), (x, top), (x + 15, top + 15), (x + 7, top + 13), (x, top + 18), (x - 7, top + 13)], cap, 2
@@ -195,7 +195,7 @@ def _wind(pen: Pen, sky: Sky) -> None:
     alpha = round(235 * sky.wind)
     rock = 2 * math.sin(2 * math.pi * (sky.phase % PERIOD) / PERIOD)
     colour = sky.tone(WHITE, (170, 186, 218))
-    for left, y, reach in ((6.0, 15, 42), (66.0, 15, 40), (18.0, 34, 50)):
+    for left, y, reach in ((6.0, 15, 42), (66.0, 15, 40), (14.0, 31, 50)):
         x = left + rock - 14 * (1 - sky.wind)
         tip = x + reach
         pen.curve(

@@ -115,7 +115,7 @@ def query_states(
 
 @dataclass(frozen=True)
 class Written:
-    """The text of one sample so far; `score` is the mean log-probability of its tokens."""
+    """The text of one sample so far; `score` is the mean log-probability of its tokens, the end included."""
 
     text: str
     done: bool
@@ -144,8 +144,8 @@ def write(
     extra = {k: inputs[k] for k in ("pixel_values_videos", "video_grid_thw") if k in inputs}
     out = model(input_ids=inputs["input_ids"], position_ids=position_ids, use_cache=True, logits_to_keep=1, **extra)
     tokens: list[int] = []
-    total = 0.0
-    for _ in range(max_tokens):
+    total, weighed = 0.0, 0
+    for weighed in range(1, max_tokens + 1):
         if should_stop and should_stop():
             raise Cancelled("Stopped while the words were being written.")
         log_probs = out.logits[0, -1].float().log_softmax(-1)
@@ -154,7 +154,7 @@ def write(
         if token in end:
             break
         tokens.append(token)
-        yield Written(tokenizer.decode(tokens, skip_special_tokens=True), False, total / (len(tokens) + 1))
+        yield Written(tokenizer.decode(tokens, skip_special_tokens=True), False, total / weighed)
         step = torch.tensor([[token]])
         out = model(
             input_ids=step,
@@ -163,7 +163,7 @@ def write(
             use_cache=True,
         )
         place += 1
-    yield Written(tokenizer.decode(tokens, skip_special_tokens=True).strip(), True, total / (len(tokens) + 1))
+    yield Written(tokenizer.decode(tokens, skip_special_tokens=True).strip(), True, total / max(1, weighed))
 
 
 def pick(log_probs: Tensor, temperature: float, top_p: float, generator: torch.Generator) -> int:

@@ -29,6 +29,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--data-dir", type=Path, help="where stories and media are kept")
     made.add_argument("--no-browser", action="store_true", help="do not open a browser window")
     made.add_argument("--starter", type=Path, help=f"folder of the model to use (default: {STARTER})")
+    made.add_argument("--examples", type=Path, help=argparse.SUPPRESS)  # tests bring their own
     made.add_argument("--steps", type=int, help=argparse.SUPPRESS)  # tests draw with few steps
     return made
 
@@ -48,11 +49,13 @@ def main(argv: list[str] | None = None) -> int:
 
 def serve(settings: Settings, arguments: argparse.Namespace) -> int:
     from app.factory import create_app
+    from app.pages.examples import read_examples
     from app.security import door_for, lasting_token
 
     port = arguments.port or free_port(arguments.host)
     token = lasting_token(settings.data_dir)
-    app = create_app(settings, door_for(arguments.host, token), steps=arguments.steps)
+    examples = read_examples(arguments.examples) if arguments.examples else None
+    app = create_app(settings, door_for(arguments.host, token), examples=examples, steps=arguments.steps)
     over = threading.Event()
 
     def end(*_: Any) -> None:

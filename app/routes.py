@@ -20,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from app.settings import ROOT
 from app.store.errors import NotFound
 from app.store.media import SERVED
 
@@ -31,6 +32,7 @@ log = logging.getLogger(__name__)
 FOREVER = "private, max-age=31536000, immutable"  # the name is the content's hash
 PREVIEWS = {".webp": "image/webp", ".png": "image/png", ".jpg": "image/jpeg", ".gif": "image/gif", ".mp4": "video/mp4"}
 PICTURES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
+FONTS = ROOT / "assets" / "fonts"
 _PLAIN = re.compile(r"[\w.-]{1,120}")
 
 
@@ -55,14 +57,11 @@ def routes(desk: Desk) -> list[Route]:
     async def preview(request: Request) -> Response:
         try:
             path = await run_in_threadpool(desk.preview_path, request.path_params["job"])
-        except NotFound:
-            return _gone()
+            data = await run_in_threadpool(path.read_bytes)  # small, and replaced by the next one at any moment
+        except (NotFound, OSError):
+            return Response(status_code=204)  # just gone: the page has better things to do than to report it
         kind = PREVIEWS.get(path.suffix)
         if kind is None:
-            return _gone()
-        try:
-            data = await run_in_threadpool(path.read_bytes)  # small, and replaced by the next one at any moment
-        except OSError:
             return _gone()
         return Response(data, media_type=kind, headers={"Cache-Control": "no-store"})
 
@@ -73,6 +72,13 @@ def routes(desk: Desk) -> list[Route]:
         if kind is None or not _PLAIN.fullmatch(name) or not path.is_file():
             return _gone()
         return FileResponse(path, media_type=kind, headers={"Cache-Control": "private, max-age=3600"})
+
+    async def font(request: Request) -> Response:
+        name = request.path_params["name"]
+        path = FONTS / name
+        if not _PLAIN.fullmatch(name) or path.suffix != ".woff2" or not path.is_file():
+            return _gone()
+        return FileResponse(path, media_type="font/woff2", headers={"Cache-Control": "private, max-age=604800"})
 
     async def reel(request: Request) -> Response:
         target = Path(tempfile.mkstemp(suffix=".mp4", prefix="reel-", dir=desk.settings.run_dir)[1])
@@ -93,6 +99,7 @@ def routes(desk: Desk) -> list[Route]:
         Route("/media/{name}", media),
         Route("/preview/{job}", preview),
         Route("/example/{name}", example),
+        Route("/font/{name}", font),
         Route("/reel/{scene}.mp4", reel),
     ]
 

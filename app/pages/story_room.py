@@ -34,10 +34,8 @@ def style() -> str:
 
 
 def theme() -> gr.themes.Base:
-    """Only for its fonts, which Gradio serves from this machine; colours and shapes are in style.css."""
-    return gr.themes.Base(
-        font=[gr.themes.LocalFont("Quicksand", weights=(400, 700)), "system-ui", "sans-serif"],
-    )
+    """Only names our own fonts, so that Gradio brings none; colours and shapes are in style.css."""
+    return gr.themes.Base(font=["Quicksand", "system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
 
 
 def story_room(desk: Desk) -> gr.HTML:

@@ -1,5 +1,18 @@
 // The first page: begin with a picture, a sentence or an example; below it the stories that are there already.
 
+// An egg, a crack, a chick, and a page that nobody has drawn yet.
+const HELLO = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 470 230" fill="none">
+<g stroke="#e2d4bb" stroke-width="2">
+<g transform="rotate(-5 90 120)"><rect x="22" y="52" width="132" height="132" rx="12" fill="#fffdf8"/><clipPath id="a"><rect x="31" y="61" width="114" height="86" rx="7"/></clipPath>
+<g clip-path="url(#a)" stroke="none"><path fill="#cfe6ef" d="M31 61h114v86H31z"/><circle cx="120" cy="82" r="11" fill="#f0b13c"/><path fill="#a9cc95" d="M20 126c40-16 90-14 140 2v40H20z"/><path fill="#a4713f" d="M58 128h60c0 14-12 20-30 20s-30-6-30-20z"/><path fill="#fbf3e2" d="M88 88c13 0 20 18 20 29 0 8-8 14-20 14s-20-6-20-14c0-11 7-29 20-29z"/></g></g>
+<g transform="rotate(3 210 110)"><rect x="150" y="38" width="132" height="132" rx="12" fill="#fffdf8"/><clipPath id="b"><rect x="159" y="47" width="114" height="86" rx="7"/></clipPath>
+<g clip-path="url(#b)" stroke="none"><path fill="#cfe6ef" d="M159 47h114v86H159z"/><circle cx="246" cy="66" r="11" fill="#f0b13c"/><path fill="#a9cc95" d="M148 112c40-16 90-14 140 2v40H148z"/><path fill="#a4713f" d="M186 114h60c0 14-12 20-30 20s-30-6-30-20z"/><path fill="#fbf3e2" d="M216 74c13 0 20 18 20 29 0 8-8 14-20 14s-20-6-20-14c0-11 7-29 20-29z"/><path d="m198 98 8-7 6 8 7-9 7 8 8-6" stroke="#6a5b4a" stroke-width="2.400" stroke-linecap="round" stroke-linejoin="round"/></g></g>
+<g transform="rotate(-2 340 120)"><rect x="276" y="54" width="132" height="132" rx="12" fill="#fffdf8"/><clipPath id="c"><rect x="285" y="63" width="114" height="86" rx="7"/></clipPath>
+<g clip-path="url(#c)" stroke="none"><path fill="#cfe6ef" d="M285 63h114v86H285z"/><circle cx="374" cy="82" r="11" fill="#f0b13c"/><path fill="#a9cc95" d="M274 128c40-16 90-14 140 2v40H274z"/><path fill="#a4713f" d="M312 130h60c0 14-12 20-30 20s-30-6-30-20z"/><circle cx="342" cy="112" r="22" fill="#f7cf5e"/><circle cx="335" cy="106" r="3" fill="#33291f"/><circle cx="350" cy="106" r="3" fill="#33291f"/><path fill="#d9752f" d="m338 113 5 7 5-7z"/><path fill="#fbf3e2" d="m320 122 7-7 6 8 8-9 8 9 7-8 7 7c0 9-10 14-22 14s-21-5-21-14z"/></g></g>
+</g>
+<path d="M428 96c0-13 9-20 18-20 11 0 18 7 18 16 0 14-17 13-17 28" stroke="#b4451c" stroke-width="7" stroke-linecap="round"/><circle cx="447" cy="138" r="5" fill="#b4451c"/>
+</svg>`;
+
 const home = (() => {
   const file = h("input", { type: "file", accept: "image/*,video/*,.heic,.heif,.avif,.mkv", id: "wn-file", class: "wn-unseen", tabindex: "-1", onchange: () => send(file.files) });
   const choose = h("button.wn-second", { type: "button", onclick: () => file.click() }, "Choose a picture or film");
@@ -9,13 +22,16 @@ const home = (() => {
   const beginWords = h("button.wn-first", { type: "button", onclick: () => start() }, "Begin with these words");
   const spell = h("form.wn-spell", { onsubmit: (event) => { event.preventDefault(); start(); } },
     h("label", { for: "wn-first" }, "Or say what can be seen"), words, h("div.wn-row", {}, beginWords, h("span.wn-small", {}, "Ctrl + Enter")));
+  const headline = h("h1");
   const examples = h("ul.wn-examples");
   const exampleBox = h("section.wn-section", { "aria-labelledby": "wn-ex" }, h("h2", { id: "wn-ex" }, "Or begin with one of these"), examples);
   const shelf = h("section.wn-section.wn-shelf", { "aria-labelledby": "wn-shelf" });
   const node = h("div.wn-home", {},
     h("section.wn-hello", {},
-      h("h1", {}, "Every picture is the beginning of something."),
-      h("p.wn-lead", {}, "Give a first scene. Ask what happens next. It thinks in words, you may change them, and then it draws: scene by scene, a story of your own."),
+      h("div.wn-hello-top", {},
+        h("div", {}, headline,
+          h("p.wn-lead", {}, "Give a first scene and ask what happens next. The answer comes in words, which you may change, and then in moving pictures: scene by scene, a story of your own.")),
+        h("img", { src: "data:image/svg+xml," + encodeURIComponent(HELLO), alt: "" })),
       h("div.wn-ways", {}, drop, spell)),
     exampleBox, shelf);
 
@@ -84,6 +100,11 @@ const home = (() => {
           h("strong", {}, one.title), h("span", {}, one.words)))));
     }
     stories.draw(shelf, now);
+    const returning = now.stories.length > 0;
+    headline.textContent = returning ? "What shall begin today?" : "Every picture is the beginning of something.";
+    if (node.classList.toggle("wn-returning", returning) !== (shelf.nextSibling === exampleBox)) {
+      node.append(...(returning ? [shelf, exampleBox] : [exampleBox, shelf]));
+    }
   }
 
   return { node, draw };

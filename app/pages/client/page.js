@@ -140,7 +140,7 @@ function show(next) {
   const before = view;
   view = next;
   if (next.notice) tell(next.notice);
-  else if (before && before.here.scene !== next.here.scene && toast.dataset.kind !== "info") tell(null);
+  else if (before && JSON.stringify(before.here) !== JSON.stringify(next.here) && toast.dataset.kind !== "info") tell(null);
   rememberPlace(before, next);
   const part = next.page === "room" ? "room" : "home";
   if (main.dataset.part !== part) {

@@ -134,6 +134,11 @@ const player = (() => {
     } else raise(-1);
   }
 
+  function before_(now, one) {
+    const earlier = now.path[now.path.indexOf(one) - 1];
+    return earlier ? earlier.last || earlier.thumb : null;
+  }
+
   function draw(now, before) {
     const one = now.path.find((scene) => scene.id === now.here.scene) || null;
     const job = now.job;
@@ -144,14 +149,17 @@ const player = (() => {
       rest(one, true);
       first = false;
     } else if (!one || (!one.clip && !one.thumb)) {
-      poster.hidden = !now.still;
-      if (now.still) poster.src = media(now.still);
+      // nothing of its own yet: what was brought in, or how the scene before ended
+      const still = now.still || (drawing && one && before_(now, one));
+      blank.hidden = blank.hidden || !!still;
+      poster.hidden = !still;
+      if (still) poster.src = media(still);
       raise(-1);
       shownClip = null;
     }
     if (!run) caption.textContent = drawing && job.kind === "draw" ? job.words || "" : one ? one.words : "";
     const many = now.path.filter((scene) => scene.clip).length;
-    bar2.hidden = !many;
+    bar2.style.visibility = many ? "visible" : "hidden"; // keeps its place, so that nothing jumps
     replay.hidden = !(one && one.clip);
     if (dots.children.length !== now.path.length) dots.replaceChildren(...now.path.map(() => h("i")));
     drawProgress(job, drawing);

@@ -51,7 +51,7 @@ const stories = (() => {
     shown = key;
     const parts = [h("h2", { id: "wn-shelf" }, now.stories.length ? "Your stories" : "Your shelf is still empty")];
     if (now.waiting.length) {
-      parts.push(h("ul.wn-waiting", {}, now.waiting.map((one) => h("li", {}, icon("picture"), h("span", {}, one.name + " waits for you to decide."),
+      parts.push(h("ul.wn-undecided", {}, now.waiting.map((one) => h("li", {}, icon("picture"), h("span", {}, one.name + " waits for you to decide."),
         h("button.wn-link", { type: "button", onclick: () => look({ reading: one.job }) }, "Go on with it")))));
     }
     if (now.stories.length) parts.push(h("ul.wn-books", {}, now.stories.map(card)));

@@ -15,7 +15,15 @@ const words = (() => {
     const known = now.trouble.known || [];
     return h("div.wn-trouble", { role: "status" }, h("p", {}, now.trouble.text),
       known.length ? h("p.wn-small", {}, "What I know sounds like this:") : null,
-      known.length ? h("ul.wn-known", {}, known.slice(0, 8).map((word) => h("li", {}, word))) : null);
+      known.length ? h("ul.wn-known", {}, known.slice(0, 8).map((word) => h("li", {}, h("button", { type: "button", onclick: () => use(word) }, word)))) : null);
+  }
+
+  // A sentence that is known, taken into the field that is being written in.
+  function use(sentence) {
+    const field = parts.box || parts.steer;
+    if (!field) return;
+    field.value = sentence;
+    field.focus();
   }
 
   const key = (now) => {
@@ -119,8 +127,8 @@ const words = (() => {
     },
 
     drawing(now) {
-      parts.status = h("p.wn-small");
-      node.append(h("p.wn-kicker", {}, "Being drawn"), h("p.wn-said", {}, now.job.words || ""), parts.status);
+      node.append(h("p.wn-kicker", {}, "Being drawn"), h("p.wn-said", {}, now.job.words || ""),
+        h("p.wn-small", {}, "Look around meanwhile if you like: the drawing goes on, even when this page is closed."));
     },
 
     reading() {
@@ -138,7 +146,7 @@ const words = (() => {
         offers.note ? h("p.wn-small", {}, offers.note) : null,
         h("p", {}, offers.limits),
         h("div.wn-field", {}, h("label", { for: "wn-retell" }, "Tell it in words that I know"), box),
-        offers.known && offers.known.length ? h("details.wn-more", {}, h("summary", {}, "What do you know?"), h("ul.wn-known", {}, offers.known.map((word) => h("li", {}, word)))) : null,
+        offers.known && offers.known.length ? h("details.wn-more", {}, h("summary", {}, "What do you know?"), h("ul.wn-known", {}, offers.known.map((word) => h("li", {}, h("button", { type: "button", onclick: () => use(word) }, word))))) : null,
         h("button.wn-first", { type: "button", "data-primary": "", onclick: () => act("retell", { words: box.value.trim() }) }, "Retell it in the picture-book world"),
         h("button.wn-second", { type: "button", onclick: () => act("keep_still", { words: box.value.trim() }) }, "Keep it as a still first scene"),
         h("details.wn-more", {}, h("summary", {}, "What would a bigger model need?"), h("p", {}, offers.bigger)));

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from training.picturebook import backdrop, stylepack_things
 from training.picturebook.backdrop import HEIGHT, STARS, WIDTH, Sky
-from training.picturebook.palette import CHEEK, INK, RGB, WHITE, mix
+from training.picturebook.palette import CHEEK, INK, RGB, mix
 from training.picturebook.pen import Pen
 from training.picturebook.sprites import Style
 
@@ -33,7 +33,7 @@ NAMES = {
 PLACE_NAMES = {"meadow": "dunes", "shore": "slime sea", "mountain": "spires"}
 COLOURS: dict[str, RGB] = {
     "red": (244, 48, 124),
-    "yellow": (196, 230, 20),
+    "yellow": (190, 232, 0),
     "blue": (0, 180, 196),
     "green": (255, 132, 16),
     "purple": (82, 54, 204),
@@ -105,11 +105,11 @@ def _sea(pen: Pen, sky: Sky) -> None:
 
 
 def _spires(pen: Pen, sky: Sky) -> None:
-    for x, top, half in ((8, 44, 14), (40, 36, 15), (72, 48, 13), (106, 38, 15), (142, 46, 14)):
+    for x, top, half in ((8, 44, 14), (40, 43, 14), (72, 48, 13), (106, 38, 15), (142, 46, 14)):
         pen.poly(
             [(x - half, 84), (x - 2, top), (x + 3, top), (x + half, 84)], sky.tone((164, 144, 214), (78, 62, 140)), 2
         )
-        pen.disc(x, top, 5, sky.tone(WHITE, (190, 180, 226)))
+        pen.disc(x, top + 1, 5, sky.tone((246, 182, 214), (186, 128, 190)))
     pen.oval(80, 108, 150, 46, sky.tone((228, 222, 248), (112, 98, 166)))
 
 

@@ -5,7 +5,7 @@ Knows nothing of the picture around them.
 
 from __future__ import annotations
 
-from training.picturebook.palette import CHEEK, INK, RGB, WHITE, deep, mix, pale
+from training.picturebook.palette import CHEEK, INK, RGB, WHITE, deep, pale
 from training.picturebook.pen import Pen
 
 ROCK: RGB = (124, 104, 150)
@@ -55,16 +55,16 @@ def plant_flower(pen: Pen) -> None:
 
 def plant_closed(pen: Pen) -> None:
     _stalk(pen)
-    pen.poly([(0, -46), (9, -32), (0, -19), (-9, -32)], pen.colour, 2)
-    pen.poly([(0, -30), (6, -22), (0, -17), (-6, -22)], STALK, 1.5)
+    pen.poly([(0, -46), (13, -33), (0, -17), (-13, -33)], pen.colour, 2)
+    pen.poly([(0, -26), (4, -20), (0, -14), (-4, -20)], STALK, 1.5)
 
 
 def plant_wilted(pen: Pen) -> None:
     _crater(pen)
-    pen.curve([(3, -8), (10, -40), (-4, -38), (-13, -36), (-12, -26)], 6, WITHERED)
-    pen.star(-11, -18, 13, pen.colour, 5, 0.6)
-    pen.disc(-11, -18, 3.4, mix(WHITE, WITHERED, 0.5))
-    pen.disc(13, -11, 5.5, WITHERED)
+    pen.curve([(6, -8), (13, -42), (0, -40), (-9, -38), (-9, -28)], 6, WITHERED)
+    pen.star(-6, -18, 18, pen.colour, 5, 0.66)
+    pen.lids(-6, -19, 9, 2.6)
+    pen.disc(14, -11, 5, WITHERED)
 
 
 def _stand(pen: Pen) -> None:
@@ -84,8 +84,8 @@ def bird_cracked(pen: Pen) -> None:
     pen.eyes(0, -28, 10, 3.6, WHITE)
     pen.eyes(0, -28, 9, 1.8)
     pen.box(-12, -23, 12, -12, pen.colour, 2)
-    with pen.turned(12, -33, 42):
-        pen.box(-22, -9, 2, 2, pen.colour, 6)
+    with pen.turned(3, -34, 18):
+        pen.dome(0, 2, 12.5, 14, pen.colour)
     _stand(pen)
 
 

@@ -52,16 +52,26 @@ def save(
     if optimiser is not None:
         torch.save(optimiser, part / "optimiser.pt")
     (part / "manifest.json").write_text(json.dumps({"format": FORMAT, "step": step, **info}, indent=2))
-    shutil.rmtree(target, ignore_errors=True)
+    if target.exists():  # a finished run that was started once more
+        _remove(target)
     os.replace(part, target)
     for old in list_steps(folder)[:-keep]:
-        shutil.rmtree(old)
+        _remove(old)
     return target
+
+
+def _remove(step: Path) -> None:
+    """Renamed first: a folder that is half removed must not look like a checkpoint."""
+    gone = step.with_name(f".{step.name}.removed")
+    shutil.rmtree(gone, ignore_errors=True)
+    os.replace(step, gone)
+    shutil.rmtree(gone)
 
 
 def list_steps(folder: Path) -> list[Path]:
     """Whole checkpoints under `folder`, oldest first."""
-    return sorted(p for p in folder.glob("step_*") if (p / "manifest.json").is_file())
+    whole = (p for p in folder.glob("step_*") if (p / "manifest.json").is_file())
+    return sorted(whole, key=lambda p: int(p.name.removeprefix("step_")))
 
 
 def load(path: Path) -> Saved:

@@ -10,6 +10,7 @@ import gc
 import json
 import logging
 import math
+import os
 import signal
 import time
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from nsp_core.errors import ConfigError
 from training import checkpoint
 from training.ema import Ema
 from training.objective import Objective
@@ -83,19 +85,23 @@ def train(
         adam_names=adam_names,
     )
     ema = Ema(module, config.ema)
-    step = _restore(objective, optimiser, ema, out / "checkpoints") if resume else 0
+    if not resume and checkpoint.list_steps(out / "checkpoints"):
+        raise ConfigError(f"{out} holds checkpoints of an earlier run: resume it, remove them, or name another out=.")
+    step, running = _restore(objective, optimiser, ema, out / "checkpoints")
+    _forget_after(step, out / "metrics.jsonl")
     device = next(module.parameters()).device
     gc.freeze()  # pools of stories hold millions of objects that every collection would walk through
     stop = _Stop()
     started = saved = time.monotonic()
-    running, begun = 0.0, step
+    settled = step + 50 if running is None else step  # a young mean is no measure
 
     def save() -> None:
+        about = {**(info or {}), "running": running}
         checkpoint.save(
-            out / "checkpoints", step, dict(module.state_dict()), ema.state_dict(), optimiser.state_dict(), info or {}
+            out / "checkpoints", step, dict(module.state_dict()), ema.state_dict(), optimiser.state_dict(), about
         )
 
-    with stop, (out / "metrics.jsonl").open("a") as metrics:
+    with stop, (out / "metrics.jsonl").open("a", buffering=1) as metrics:  # by the line: kills lose none
         while step < config.steps:
             if stop.asked or time.monotonic() - started > minutes * 60:
                 save()
@@ -106,9 +112,10 @@ def train(
             with torch.autocast(device.type, torch.bfloat16, enabled=config.autocast):
                 loss, figures = objective.loss(batch, generator)
             value = float(loss.detach())
-            if not math.isfinite(value) or (step > begun + 50 and value > config.spike * running):
-                raise FloatingPointError(f"The loss went to {value:.3g} at step {step} (running mean {running:.3g}).")
-            running = value if step == begun else 0.98 * running + 0.02 * value
+            mean = value if running is None else running
+            if not math.isfinite(value) or (step > settled and value > config.spike * mean):
+                raise FloatingPointError(f"The loss went to {value:.3g} at step {step} (running mean {mean:.3g}).")
+            running = value if running is None else 0.98 * running + 0.02 * value
             optimiser.zero_grad()
             loss.backward()
             norm = torch.nn.utils.clip_grad_norm_(optimiser.parameters, config.clip)
@@ -119,7 +126,6 @@ def train(
                 row = {"step": step, "seconds": round(time.monotonic() - started, 1), "loss": running}
                 row |= {"norm": float(norm), **figures}
                 metrics.write(json.dumps(row) + "\n")
-                metrics.flush()
                 log.info(" ".join(f"{k} {v:.4g}" for k, v in row.items()))
             if step % config.eval_every == 0 or step == config.steps:
                 held_out = evaluate(objective, ema)
@@ -149,16 +155,34 @@ def evaluate(objective: Objective, ema: Ema) -> dict[str, float]:
     return figures
 
 
-def _restore(objective: Objective, optimiser: Optimiser, ema: Ema, folder: Path) -> int:
+def _restore(objective: Objective, optimiser: Optimiser, ema: Ema, folder: Path) -> tuple[int, float | None]:
+    """The step to go on from and the running mean of the loss there."""
     if not checkpoint.list_steps(folder):
-        return 0
+        return 0, None
     saved = checkpoint.load(folder)
     objective.module.load_state_dict(saved.model)
     ema.load_state_dict(saved.ema)
     if saved.optimiser is not None:
         optimiser.load_state_dict(saved.optimiser)
     log.info("resumed at step %d%s", saved.step, "" if saved.optimiser else " with fresh optimiser state")
-    return saved.step
+    return saved.step, saved.manifest.get("running")
+
+
+def _forget_after(step: int, metrics: Path) -> None:
+    """Drop the figures of steps that were taken after the last checkpoint and will be taken again."""
+    if not metrics.is_file():
+        return
+    kept = []
+    for line in metrics.read_text().splitlines():
+        try:
+            row = json.loads(line)
+        except ValueError:  # the line that a killed run was writing
+            continue
+        if row["step"] <= step:
+            kept.append(line + "\n")
+    part = metrics.with_suffix(".partial")
+    part.write_text("".join(kept))
+    os.replace(part, metrics)
 
 
 class _Stop:

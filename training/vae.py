@@ -87,8 +87,9 @@ class VaeObjective:
 
     def loss(self, batch: tuple[Tensor, Tensor, bool], generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         x, mask, round_trip = batch
+        x, mask = x.to(generator.device), mask.to(generator.device)
         mean = self.module.encode(x).latent_dist.mean
-        noisy = mean + self.config.noise * torch.randn(mean.shape, generator=generator)
+        noisy = mean + self.config.noise * torch.randn(mean.shape, generator=generator, device=mean.device)
         y = self.module.decode(noisy).sample
         loss, l1 = self.distance(y, x, mask)
         if round_trip:
@@ -111,16 +112,17 @@ class VaeObjective:
     def evaluate(self) -> dict[str, float]:
         """PSNR of held-out full clips, on all pixels and on things alone, and after three round trips."""
         whole, things, thrice = [], [], []
+        device = next(self.module.parameters()).device
         for i in range(self.count, self.count + self.held_out, 4):
-            x = to_tensor(self.frames[i : i + 4])
-            mask = torch.from_numpy(np.unpackbits(self.masks[i : i + 4], axis=-1)).bool()
-            with torch.autocast("cpu", torch.bfloat16):
+            x = to_tensor(self.frames[i : i + 4]).to(device)
+            mask = torch.from_numpy(np.unpackbits(self.masks[i : i + 4], axis=-1)).bool().to(device)
+            with torch.autocast(device.type, torch.bfloat16):
                 y = reconstruct(self.module, x)
             error = (y - x).square().mean(1)
             whole += [psnr(e) for e in error]
             things += [psnr(e[m]) for e, m in zip(error, mask, strict=True) if m.any()]
             if i < self.count + 16:
-                with torch.autocast("cpu", torch.bfloat16):
+                with torch.autocast(device.type, torch.bfloat16):
                     y = reconstruct(self.module, reconstruct(self.module, y))
                 thrice += [psnr(e) for e in (y - x).square().mean(1)]
         return {
@@ -133,7 +135,7 @@ class VaeObjective:
 
 def to_tensor(frames: np.ndarray) -> Tensor:
     """(B, T, H, W, 3) uint8 -> (B, 3, T, H, W) in [-1, 1]."""
-    return torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 4, 1, 2, 3).float() / 127.5 - 1
+    return torch.from_numpy(np.array(frames)).permute(0, 4, 1, 2, 3).float() / 127.5 - 1
 
 
 def reconstruct(vae: Any, x: Tensor) -> Tensor:

@@ -119,17 +119,17 @@ def _grown(thing: Thing, begin: float = 1.0, end: float = END) -> Track:
     return track
 
 
-def _walked(thing: Thing, from_x: float | None = None, from_y: float = 62.0, begin: float = 1.0) -> Track:
-    """From far away (or out of a door at `from_x`) down to its place, with little hops."""
+def _walked(thing: Thing) -> Track:
+    """From far away down to its place, with little hops."""
     x = float(SLOT_X[thing.slot])
-    start = x + (14 if thing.slot == 0 else -14) if from_x is None else from_x
+    start = x + (14 if thing.slot == 0 else -14)
 
     def track(u: float) -> Pose | None:
-        if u < begin:
+        if u < 1:
             return None
-        t = ease(u, begin, END)
+        t = ease(u, 1, END)
         size = 0.3 + 0.7 * t
-        return Pose(start + (x - start) * t, from_y + (80 - from_y) * t, hops(u, begin, END, 4, 5 * size), size, size)
+        return Pose(start + (x - start) * t, 62 + 18 * t, hops(u, 1, END, 4, 5 * size), size, size)
 
     return track
 
@@ -153,7 +153,7 @@ def _flown(thing: Thing, side: int = 0) -> Track:
 
 def _rolled_in(thing: Thing) -> Track:
     x = float(SLOT_X[thing.slot])
-    outside = -20.0 if thing.slot == 0 or (thing.slot == 1) else 180.0
+    outside = -20.0 if thing.slot < 2 else 180.0
 
     def track(u: float) -> Pose | None:
         return None if u <= 0 else _rolling(x, outside, 1 - ease(u, 0, END))
@@ -243,9 +243,6 @@ def _nudges(thing: Thing, toward: int, reach: float = 16.0) -> Part:
 def _hops_in_place(thing: Thing) -> Part:
     x = float(SLOT_X[thing.slot])
     return Part(thing, lambda u: Pose(x, lift=hops(u, 1, END, 3, 5)))
-
-
-Scene = tuple[World, Event, World]
 
 
 def _special(before: World, event: Event, after: World) -> list[Part]:

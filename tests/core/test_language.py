@@ -1,0 +1,46 @@
+"""Words that the model has learnt, and one clear sentence about those that it has not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nsp_core.errors import OutsideLanguage
+from nsp_core.language import Language
+
+WORDS = ("a", "red", "ball", "rolls", "to", "the", "middle", "don't", "é")
+LANGUAGE = Language(frozenset(WORDS), ("A red ball rolls.", "The ball."))
+
+
+@pytest.mark.parametrize("text", ["A red ball rolls.", "THE BALL!", "  the — ball… ", "don't", "É"])
+def test_known_words_pass_whatever_their_dress(text: str) -> None:
+    LANGUAGE.check(text)
+
+
+def test_unknown_words_are_named_once_and_in_order() -> None:
+    assert LANGUAGE.unknown("A purple DRAGON rolls to the dragon, purple.") == ("purple", "dragon")
+    with pytest.raises(OutsideLanguage) as refused:
+        LANGUAGE.check("A purple dragon.")
+    said = str(refused.value)
+    assert said.startswith("I don't know that yet: 'purple', 'dragon'.")
+    assert "A red ball rolls." in said, "it must say what it knows instead"
+    assert refused.value.known == LANGUAGE.examples
+
+
+def test_many_unknown_words_stay_one_line() -> None:
+    with pytest.raises(OutsideLanguage) as refused:
+        LANGUAGE.check(" ".join(f"word{i}" for i in range(50)))
+    assert "'word2' and others" in str(refused.value) and len(str(refused.value)) < 200
+
+
+@pytest.mark.parametrize("text", ["", "  ", "?!", "..."])
+def test_no_words_at_all_are_refused(text: str) -> None:
+    with pytest.raises(OutsideLanguage, match="no words yet"):
+        LANGUAGE.check(text)
+
+
+def test_a_language_lies_beside_the_weights(tmp_path: Path) -> None:
+    LANGUAGE.save(tmp_path)
+    assert Language.load(tmp_path) == LANGUAGE
+    assert Language.load(tmp_path / "elsewhere") is None

@@ -18,8 +18,10 @@ from pathlib import Path
 import numpy as np
 
 from training.picturebook.draw import clip, masks
+from training.picturebook.rules import enabled, step
 from training.picturebook.world import COLOURED, COLOURS, LIGHTS, PLACES, STATES, Thing, World
 
+RULE_SHARE = 0.25  # clips that show a rule with its own motion; the others are any change at all
 SPRITES = tuple((k, s) for k, states in STATES.items() for s in states)
 WEATHERS_OF = {"meadow": ("clear", "rain", "wind"), "shore": ("clear", "rain", "wind"), "mountain": ("clear", "snow", "wind")}
 
@@ -61,10 +63,12 @@ def draw_some(rows: range, parts: tuple[Path, Path], seed: int, pack_share: floa
     for i in rows:
         rng = np.random.default_rng((seed, i))
         before = random_world(rng)
-        after = random_change(rng, before)
+        events = enabled(before) if rng.random() < RULE_SHARE else ()
+        event = events[rng.integers(len(events))] if events else None
+        after = step(before, event) if event else random_change(rng, before)
         style = "space" if rng.random() < pack_share else "house"
-        frames[i] = clip(before, None, after, style=style)
-        things[i] = np.packbits(masks(before, None, after, style=style), axis=-1)
+        frames[i] = clip(before, event, after, style=style)
+        things[i] = np.packbits(masks(before, event, after, style=style), axis=-1)
     frames.flush()
     things.flush()
 

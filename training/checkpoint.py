@@ -89,6 +89,6 @@ def load(path: Path) -> Saved:
         step=manifest["step"],
         model=load_file(path / "model.safetensors"),
         ema=load_file(path / "ema.safetensors"),
-        optimiser=torch.load(state, weights_only=True) if state.exists() else None,
+        optimiser=torch.load(state, map_location="cpu", weights_only=True) if state.exists() else None,
         manifest=manifest,
     )

@@ -30,4 +30,4 @@ class Ema:
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         if set(state) != set(self.shadow):
             raise ValueError("The average was taken over other parameters; resume with the config saved beside it.")
-        self.shadow = {n: t.float().clone() for n, t in state.items()}
+        self.shadow = {n: t.to(self.shadow[n].device, torch.float32, copy=True) for n, t in state.items()}

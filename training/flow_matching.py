@@ -6,7 +6,7 @@ Knows nothing of how the cache was made (training/generator.py) or of the loop. 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -42,6 +42,9 @@ class Cache:
     labels: Tensor  # (N,) rule numbers; -1 is a described beginning
     residual_scale: Tensor  # (C,)
 
+    def to(self, device: str) -> Cache:
+        return Cache(*(getattr(self, f.name).to(device) for f in fields(self)))
+
 
 class Generator(nn.Module):
     """What this stage trains: the connector's bridge and the transformer (the queries stay as the reader left them)."""
@@ -69,11 +72,12 @@ class FlowObjective:
             "index": index,
             "wording": wording,
             # a described beginning has nothing to continue from
-            "cut": torch.from_numpy(rng.random(c.batch) < c.cut_share) | (self.cache.labels[index] < 0),
+            "cut": torch.from_numpy(rng.random(c.batch) < c.cut_share) | (self.cache.labels[index].cpu() < 0),
             "drop": torch.from_numpy(rng.random(c.batch) < c.drop),
         }
 
     def loss(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+        batch = {k: v.to(generator.device) for k, v in batch.items()}
         condition = self.cache.conditions[batch["index"], batch["wording"]].float()
         condition = torch.where(batch["drop"][:, None, None], self.cache.null.float(), condition)
         loss, parts = self.flow_loss(self.cache, batch["index"], condition, batch["cut"], generator)
@@ -87,7 +91,7 @@ class FlowObjective:
         size = len(index)
 
         def normal(*shape: int) -> Tensor:
-            return torch.randn(shape, generator=generator)
+            return torch.randn(shape, generator=generator, device=generator.device)
 
         if c.reference_noise:
             tails = tails + c.reference_noise * normal(*tails.shape)
@@ -95,16 +99,16 @@ class FlowObjective:
         residual = to_target(latents, reference, "repeat_last", cache.residual_scale)
         is_cut = cut[:, None, None, None, None]
         clean = torch.where(is_cut, latents, residual)
-        mean = torch.where(cut, torch.tensor(c.logit_mean_cut), torch.tensor(c.logit_mean))
+        mean = torch.where(cut, c.logit_mean_cut, c.logit_mean)
         sigma = torch.sigmoid(normal(size) + mean)
-        high = torch.rand(size, generator=generator)
-        sigma = torch.where(high < c.high_share, 0.85 + 0.15 * torch.rand(size, generator=generator), sigma)
+        high, where = (torch.rand(size, generator=generator, device=generator.device) for _ in range(2))
+        sigma = torch.where(high < c.high_share, 0.85 + 0.15 * where, sigma)
         noise = normal(*clean.shape)
         x = flow.add_noise(clean, noise, sigma)
         target = flow.velocity_target(clean, noise)
         weight = 1 + c.changed_weight * changed_cells(latents, reference, c.changed_threshold)
         squared: list[Tensor] = []
-        weights: list[Tensor] = []
+        counts: list[float] = []
         tokens = self.module.connector(states)
         for mode in (False, True):
             rows = (cut == mode).nonzero()[:, 0]
@@ -123,31 +127,37 @@ class FlowObjective:
             error = (v.float() - target[rows]).square().mean(1, keepdim=True)[:, :, given:]
             w = weight[rows][:, :, given:]
             squared.append((error * w).sum() / w.sum())
-            weights.append(torch.tensor(float(len(rows))))
-        share = torch.stack(weights) / size
+            counts.append(float(len(rows)))
+        share = torch.tensor(counts, device=clean.device) / size
         loss = (torch.stack(squared) * share).sum()
         names = [n for n, m in (("continue", False), ("cut", True)) if (cut == m).any()]
         return loss, {n: float(s.detach()) for n, s in zip(names, squared, strict=True)}
 
+    @torch.no_grad()
     def evaluate(self) -> dict[str, float]:
         """Held-out loss with the true condition and with another pair's: the difference is what the words are worth."""
         held, figures = self.held_out, {}
         count = min(128, len(held.latents))
         begins = held.labels < 0
+        device = held.latents.device
         for name, cut in (("continue", False), ("cut", True)):
             losses = {"true": 0.0, "shuffled": 0.0}
             seen = {False: 0, True: 0}
             for start in range(0, count, 32):
-                index = torch.arange(start, min(start + 32, count))
-                flags = torch.full((len(index),), cut)
-                index, flags = (index, flags) if cut else (index[~begins[index]], flags[~begins[index]])
+                index = torch.arange(start, min(start + 32, count), device=device)
+                index = index if cut else index[~begins[index]]  # a beginning continues nothing
+                if not len(index):
+                    continue
+                flags = torch.full((len(index),), cut, device=device)
                 for kind in losses:
                     states = held.conditions[index if kind == "true" else (index + 17) % count, 0].float()
-                    generator = torch.Generator().manual_seed(start)
-                    with torch.autocast("cpu", torch.bfloat16):
+                    generator = torch.Generator(device).manual_seed(start)
+                    with torch.autocast(device.type, torch.bfloat16):
                         value, _ = self.flow_loss(held, index, states, flags, generator)
                     losses[kind] += float(value) * len(index)
                 seen[cut] += len(index)
+            if not seen[cut]:
+                continue
             figures[name] = losses["true"] / seen[cut]
             figures[f"{name}_words_worth"] = (losses["shuffled"] - losses["true"]) / seen[cut]
         return figures

@@ -12,7 +12,11 @@ import hashlib
 import json
 import logging
 import math
+import multiprocessing
 import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -20,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -59,6 +64,8 @@ class GeneratorConfig:
     heads: int = 4
     compile: bool = True
     threads: int = 2
+    device: str = "cpu"
+    workers: int = 0  # processes that draw the cache's clips; 0 draws them in this one
     minutes: float = math.inf
     init: Path | None = None
 
@@ -106,15 +113,15 @@ def clips_of(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
 @torch.no_grad()
 def encode_clips(vae: Any, frames: np.ndarray) -> Tensor:
     """(B, T, H, W, 3) uint8 -> (B, C, F, h, w) normalised, in bf16 for the cache."""
-    with torch.autocast("cpu", torch.bfloat16):
-        latents = vae.encode(to_tensor(frames)).latent_dist.mode()
+    with torch.autocast(vae.device.type, torch.bfloat16):
+        latents = vae.encode(to_tensor(frames).to(vae.device)).latent_dist.mode()
     return normalise(latents.float(), vae.latents_mean, vae.latents_std)
 
 
 @torch.no_grad()
 def read_queries(model: Any, processor: Any, queries: Tensor, asks: list[Prompt]) -> Tensor:
-    inputs = prepare(processor, asks, multiple=64)
-    with torch.autocast("cpu", torch.bfloat16):
+    inputs = {k: v.to(queries.device) for k, v in prepare(processor, asks, multiple=64).items()}
+    with torch.autocast(queries.device.type, torch.bfloat16):
         states, _ = query_states(model, inputs, queries)
     return states
 
@@ -123,7 +130,7 @@ def stamp(vae: Any, model: Any, queries: Tensor) -> str:
     """A hash of the weights that a cache was made with."""
     digest = hashlib.sha256()
     for tensor in (*vae.state_dict().values(), *model.state_dict().values(), queries):
-        digest.update(tensor.detach().float().numpy().tobytes())
+        digest.update(tensor.detach().float().cpu().numpy().tobytes())
     return digest.hexdigest()[:16]
 
 
@@ -135,40 +142,77 @@ def make_cache(
     folder = config.cache / name
     folder.mkdir(parents=True, exist_ok=True)
     mark = folder / "stamp.json"
-    made_with = {"weights": stamp(vae, model, queries), "wordings": config.wordings, "begin_share": config.begin_share}
+    made_with = {
+        "weights": stamp(vae, model, queries),
+        "wordings": config.wordings,
+        "begin_share": config.begin_share,
+        "seed": config.loop.seed,
+    }
     if mark.exists() and json.loads(mark.read_text()) != made_with:
         raise CheckpointMismatch(
             f"The cache in {folder} was made with other weights or settings; remove it or name another."
         )
     mark.write_text(json.dumps(made_with))
-    for start in range(0, pairs, SHARD):
-        path = folder / f"shard_{start // SHARD:04d}.safetensors"
-        if path.exists():
-            continue
-        rows: dict[str, list[Tensor]] = {"latents": [], "tails": [], "conditions": [], "labels": []}
-        for low in range(start, min(start + SHARD, pairs), 20):
-            batch = []
-            for i in range(low, min(low + 20, start + SHARD, pairs)):
-                rng = Random(f"{name}/{config.loop.seed}/{i}")
-                story = rng.choice(stories)
-                while not story.events:
-                    story = rng.choice(stories)
-                batch.append(
-                    pair_of(Moment(story, rng.randrange(len(story.events))), rng, config.wordings, config.begin_share)
-                )
-            drawn = [clips_of(p) for p in batch]
-            past = encode_clips(vae, np.stack([d[0] for d in drawn]))
-            coming = encode_clips(vae, np.stack([d[1] for d in drawn]))
-            rows["tails"].append(past[:, :, -1].bfloat16())
-            rows["latents"].append(coming.bfloat16())
-            states = read_queries(model, processor, queries, [a for p in batch for a in p.prompts])
-            rows["conditions"].append(states.view(len(batch), config.wordings, *states.shape[1:]).bfloat16())
-            rows["labels"].append(torch.tensor([RULE_NUMBERS[p.event.rule] if p.event else -1 for p in batch]))
-        part = path.with_suffix(".partial")
-        save_file({k: torch.cat(v).contiguous() for k, v in rows.items()}, part)
-        os.replace(part, path)
-        log.info("%s: %d of %d pairs", name, min(start + SHARD, pairs), pairs)
+    with drawing(config, stories, name) as draw_all:
+        for start in range(0, pairs, SHARD):
+            path = folder / f"shard_{start // SHARD:04d}.safetensors"
+            end = min(start + SHARD, pairs)
+            if path.exists() and rows_of(path) >= end - start:
+                continue
+            rows: dict[str, list[Tensor]] = {"latents": [], "tails": [], "conditions": [], "labels": []}
+            for batch, before, after in draw_all([range(i, min(i + 20, end)) for i in range(start, end, 20)]):
+                rows["tails"].append(encode_clips(vae, before)[:, :, -1].bfloat16())
+                rows["latents"].append(encode_clips(vae, after).bfloat16())
+                states = read_queries(model, processor, queries, [a for p in batch for a in p.prompts])
+                rows["conditions"].append(states.view(len(batch), config.wordings, *states.shape[1:]).bfloat16())
+                rows["labels"].append(torch.tensor([RULE_NUMBERS[p.event.rule] if p.event else -1 for p in batch]))
+            part = path.with_suffix(".partial")
+            save_file({k: torch.cat(v).contiguous() for k, v in rows.items()}, part)
+            os.replace(part, path)
+            log.info("%s: %d of %d pairs", name, end, pairs)
     return folder
+
+
+def rows_of(shard: Path) -> int:
+    with safe_open(shard, "np") as opened:
+        return int(opened.get_slice("labels").get_shape()[0])
+
+
+Drawn = tuple[list[Pair], np.ndarray, np.ndarray]
+_drawn_from: tuple[GeneratorConfig, list[Any], str] | None = None  # set before workers are forked: stories are shared
+
+
+@contextmanager
+def drawing(
+    config: GeneratorConfig, stories: list[Any], name: str
+) -> Iterator[Callable[[list[range]], Iterable[Drawn]]]:
+    """A function that draws the pairs of some ranges, in order, in `config.workers` processes or in this one."""
+    global _drawn_from
+    _drawn_from = (config, stories, name)
+    try:
+        if config.workers:
+            with ProcessPoolExecutor(config.workers, mp_context=multiprocessing.get_context("fork")) as pool:
+                yield lambda ranges: pool.map(draw_some, ranges)
+        else:
+            yield lambda ranges: map(draw_some, ranges)
+    finally:
+        _drawn_from = None
+
+
+def draw_some(rows: range) -> Drawn:
+    """Pairs by number, with the clips (B, T, H, W, 3) that were and that come: the same on every machine."""
+    assert _drawn_from is not None
+    config, stories, name = _drawn_from
+    batch = []
+    for i in rows:
+        rng = Random(f"{name}/{config.loop.seed}/{i}")
+        story = rng.choice(stories)
+        while not story.events:
+            story = rng.choice(stories)
+        moment = Moment(story, rng.randrange(len(story.events)))
+        batch.append(pair_of(moment, rng, config.wordings, config.begin_share))
+    drawn = [clips_of(p) for p in batch]
+    return batch, np.stack([d[0] for d in drawn]), np.stack([d[1] for d in drawn])
 
 
 def read_cache(folder: Path, null: Tensor, residual_scale: Tensor | None = None) -> Cache:

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from nsp_core.errors import ConfigError
@@ -26,6 +25,7 @@ from training import checkpoint
 from training.ema import Ema
 from training.objective import Objective
 from training.optim import Optimiser
+from training.prefetch import batches
 
 log = logging.getLogger(__name__)
 PREEMPTED = 75  # sysexits EX_TEMPFAIL: saved, run me again
@@ -48,6 +48,7 @@ class LoopConfig:
     save_minutes: float = 5.0
     spike: float = 20.0  # a loss above this many running means stops the run
     autocast: bool = True
+    workers: int = 0  # processes that make batches ahead; 0 makes them in this one
 
 
 def learning_rate(step: int, config: LoopConfig) -> float:
@@ -101,12 +102,16 @@ def train(
             out / "checkpoints", step, dict(module.state_dict()), ema.state_dict(), optimiser.state_dict(), about
         )
 
-    with stop, (out / "metrics.jsonl").open("a", buffering=1) as metrics:  # by the line: kills lose none
+    with (
+        stop,
+        (out / "metrics.jsonl").open("a", buffering=1) as metrics,  # by the line: a kill loses none
+        batches(objective, config.seed, step, config.steps, config.workers) as next_batch,
+    ):
         while step < config.steps:
             if stop.asked or time.monotonic() - started > minutes * 60:
                 save()
                 return PREEMPTED
-            batch = objective.batch(np.random.default_rng((config.seed, step)))
+            batch = next_batch()
             generator = torch.Generator(device).manual_seed(config.seed * 1_000_003 + step)
             optimiser.set_lr(learning_rate(step, config))
             with torch.autocast(device.type, torch.bfloat16, enabled=config.autocast):

@@ -59,6 +59,7 @@ class ReaderConfig:
     head_weight: float = 0.5
     query_weight: float = 1.0
     threads: int = 2
+    device: str = "cpu"
     minutes: float = math.inf
     init: Path | None = None
 
@@ -146,11 +147,11 @@ class ReaderObjective:
 
     def language_loss(self, samples: list[Sample]) -> tuple[Tensor, Tensor, dict[str, float]]:
         model, tokenizer = self.module.model, self.processor.tokenizer
-        inputs = prepare(self.processor, [s.prompt for s in samples], multiple=64)
+        inputs = self.inputs(samples, multiple=64)
         ids, mask = self.answers(samples)
         length = inputs["input_ids"].shape[1]
         places = positions(model, inputs)
-        more = places.amax((0, 2), keepdim=True) + 1 + torch.arange(ids.shape[1])
+        more = places.amax((0, 2), keepdim=True) + 1 + torch.arange(ids.shape[1], device=ids.device)
         extra = {k: inputs[k] for k in ("pixel_values_videos", "video_grid_thw") if k in inputs}
         with _vision_tokens(model) as caught:
             hidden = model.model(
@@ -173,8 +174,9 @@ class ReaderObjective:
 
     def seen_loss(self, samples: list[Sample], caught: list[Tensor]) -> Tensor:
         """Vision tokens of each sample's first clip -> the worlds at its two ends."""
+        total = torch.zeros((), device=self.device)
         if not caught:
-            return torch.zeros(())
+            return total
         tokens = caught[0].float().view(-1, 60, caught[0].shape[-1])
         firsts, worlds, clip = [], [], 0
         for s in samples:
@@ -188,9 +190,8 @@ class ReaderObjective:
         for column in (1, 4, 7):
             out = self.module.seen_slot(grid[:, 1:, column : column + 2].flatten(1))
             parts.append(out.split(2 * [len(SPRITES), len(COLOURS) + 1], 1))
-        total = torch.zeros(())
         for end, side in ((0, "before"), (1, "now")):
-            truth = torch.tensor([target(getattr(s, side)) for s in worlds])
+            truth = torch.tensor([target(getattr(s, side)) for s in worlds], device=self.device)
             heads = [*parts[0][3 * end : 3 * end + 3]]
             for slot in parts[1:]:
                 heads += slot[2 * end : 2 * end + 2]
@@ -198,15 +199,23 @@ class ReaderObjective:
         return total
 
     def query_loss(self, samples: list[Sample]) -> tuple[Tensor, Tensor]:
-        inputs = prepare(self.processor, [s.prompt for s in samples], multiple=64)
+        inputs = self.inputs(samples, multiple=64)
         ids, mask = self.answers(samples, start=True)
         states, hidden = query_states(self.module.model, inputs, self.module.connector.queries, (ids, mask))
         logits = self.module.model.lm_head(hidden[:, :-1]).float()
         losses = functional.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten(), reduction="none")
         language = (losses.view(len(samples), -1) * mask[:, 1:]).sum() / mask[:, 1:].sum()
         heads = self.module.coming(states.float().flatten(1)).split(list(TARGETS), 1)
-        truth = torch.tensor([target(s.after) for s in samples])
+        truth = torch.tensor([target(s.after) for s in samples], device=self.device)
         return language, sum(functional.cross_entropy(h, truth[:, i]) for i, h in enumerate(heads)) / len(heads)
+
+    @property
+    def device(self) -> torch.device:
+        return self.module.connector.queries.device
+
+    def inputs(self, samples: list[Sample], multiple: int = 1) -> dict[str, Tensor]:
+        made = prepare(self.processor, [s.prompt for s in samples], multiple)
+        return {k: v.to(self.device) for k, v in made.items()}
 
     def answers(self, samples: list[Sample], start: bool = False) -> tuple[Tensor, Tensor]:
         """Right-padded ids and mask of the answers, each with its end; `start` puts a token to read the first from."""
@@ -217,7 +226,7 @@ class ReaderObjective:
         width = -(-max(map(len, rows)) // 16) * 16
         ids = torch.tensor([row + [tokenizer.pad_token_id] * (width - len(row)) for row in rows])
         mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows])
-        return ids, mask
+        return ids.to(self.device), mask.to(self.device)
 
     def evaluate(self) -> dict[str, float]:
         """On held-out stories: does the greedy answer name an event that can happen; is the state read from frames?"""
@@ -232,10 +241,10 @@ class ReaderObjective:
             right += event is not None and parse(text, moment.world) in enabled(moment.world)
         figures = {"next_is_an_event": named / 40, "next_is_enabled": right / 40}
         drawn = [sample(m, "draw", rng, frames=self.config.frames_share > 0, held_out=True) for m in moments]
-        inputs = prepare(self.processor, [s.prompt for s in drawn])
+        inputs = self.inputs(drawn)
         states, _ = query_states(self.module.model, inputs, self.module.connector.queries)
         heads = self.module.coming(states.float().flatten(1)).split(list(TARGETS), 1)
-        truth = torch.tensor([target(s.after) for s in drawn])
+        truth = torch.tensor([target(s.after) for s in drawn], device=self.device)
         hits = torch.stack([h.argmax(1) == truth[:, i] for i, h in enumerate(heads)])
         figures["coming_each"] = float(hits.float().mean())
         figures["coming_all"] = float(hits.all(0).float().mean())

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -26,6 +29,7 @@ def train_vae(config: VaeConfig, resume: bool) -> int:
     objective = VaeObjective(config)
     if config.init is not None:
         objective.module.load_state_dict(checkpoint.load(config.init).model)
+    objective.module.to(config.device)
     return loop.train(
         objective,
         config.loop,
@@ -42,7 +46,7 @@ def train_reader(config: ReaderConfig, resume: bool) -> int:
         initial = checkpoint.load(config.init)
         reader.load_state_dict(initial.model)
     held_out = read_pool(config.stories.with_name("stories_held_out.jsonl"), config.held_out_stories)
-    objective = ReaderObjective(config, processor, reader, read_pool(config.stories), held_out)
+    objective = ReaderObjective(config, processor, reader.to(config.device), read_pool(config.stories), held_out)
     return loop.train(
         objective,
         config.loop,
@@ -73,15 +77,29 @@ def start_reader(config: ReaderConfig) -> tuple[Any, Reader]:
 
 
 def load_vae(run: Path) -> Any:
-    """The averaged autoencoder of a run folder, with latent statistics measured on its held-out clips."""
+    """The averaged autoencoder of a run folder, with the latent statistics that every later stage is made with."""
     config = from_run(VaeConfig, run)
-    objective = VaeObjective(config)
-    put_average(objective.module, run)
-    vae = objective.module.eval().requires_grad_(False)
-    mean, deviation = measure_latents(vae, objective)
+    vae = build.autoencoder(config.width)
+    put_average(vae, run)
+    vae.eval().requires_grad_(False)
+    mean, deviation = latent_statistics(vae, config, run)
     vae.latents_mean.copy_(mean)
     vae.latents_std.copy_(deviation)
     return vae
+
+
+def latent_statistics(vae: Any, config: VaeConfig, run: Path) -> tuple[torch.Tensor, torch.Tensor]:
+    """Measured once a checkpoint and kept beside it: a machine without the clips must use the very same numbers."""
+    kept, step = run / "latents.json", checkpoint.list_steps(run / "checkpoints")[-1].name
+    if kept.is_file():
+        value = json.loads(kept.read_text())
+        if value["step"] == step:
+            return torch.tensor(value["mean"]), torch.tensor(value["std"])
+    mean, deviation = measure_latents(vae, VaeObjective(config))
+    part = kept.with_suffix(".partial")
+    part.write_text(json.dumps({"step": step, "mean": mean.tolist(), "std": deviation.tolist()}))
+    os.replace(part, kept)
+    return mean, deviation
 
 
 def measure_latents(vae: Any, objective: VaeObjective) -> tuple[torch.Tensor, torch.Tensor]:
@@ -100,7 +118,7 @@ def measure_latents(vae: Any, objective: VaeObjective) -> tuple[torch.Tensor, to
 def load_reader(run: Path) -> tuple[ReaderConfig, Any, Reader]:
     """Config, processor and averaged reader of a run folder."""
     config = from_run(ReaderConfig, run)
-    processor, reader = start_reader(config)
+    processor, reader = start_reader(replace(config, out=run))
     put_average(reader, run)
     return config, processor, reader.eval().requires_grad_(False)
 
@@ -123,8 +141,9 @@ def from_run(cls: Any, run: Path) -> Any:
 
 
 def train_generator(config: GeneratorConfig, resume: bool) -> int:
-    vae = load_vae(config.vae)
+    vae = load_vae(config.vae).to(config.device)
     reader_config, processor, reader = load_reader(config.reader)
+    reader.to(config.device)
     queries = reader.connector.queries
     parts = (vae, reader.model, processor, queries)
     stories = read_pool(config.stories)
@@ -132,20 +151,22 @@ def train_generator(config: GeneratorConfig, resume: bool) -> int:
     folder = make_cache(config, stories, parts, "train", config.pairs)
     held_folder = make_cache(config, held_out, parts, "held_out", config.held_out_pairs)
     null = read_queries(reader.model, processor, queries, [Prompt("")])[0]
-    cache = read_cache(folder, null)
+    cache = read_cache(folder, null.cpu())
     torch.manual_seed(config.loop.seed)
     transformer = build.transformer(config.width, config.layers, config.heads, condition=reader_config.caption_channels)
     torch.nn.init.zeros_(transformer.proj_out.weight)
     torch.nn.init.zeros_(transformer.proj_out.bias)
-    module = Generator(reader.connector.requires_grad_(True), transformer.requires_grad_(True))
+    module = Generator(reader.connector.requires_grad_(True), transformer.requires_grad_(True)).to(config.device)
     if config.init is not None:
         module.load_state_dict(checkpoint.load(config.init).model)
     save_file({"residual_scale": cache.residual_scale}, config.out / "residual_scale.safetensors")
     if config.compile:
         transformer.compile_repeated_blocks()
-    objective = FlowObjective(config.flow, module, cache, read_cache(held_folder, null, cache.residual_scale))
+    held_cache = read_cache(held_folder, null.cpu(), cache.residual_scale)
+    objective = FlowObjective(config.flow, module, cache.to(config.device), held_cache.to(config.device))
     del stories, held_out
-    with sdpa_kernel(SDPBackend.MATH):  # on CPUs the fused kernel's backward is slower than plain matrices
+    # on CPUs the fused kernel's backward is slower than plain matrices
+    with sdpa_kernel(SDPBackend.MATH) if config.device == "cpu" else nullcontext():
         return loop.train(
             objective,
             config.loop,

@@ -44,6 +44,7 @@ class VaeConfig:
     square_weight: float = 3.0
     prior_weight: float = 1e-4
     threads: int = 2
+    device: str = "cpu"
     init: Path | None = None
     minutes: float = math.inf
 

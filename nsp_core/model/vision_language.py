@@ -136,7 +136,7 @@ def write(
 ) -> Iterator[Written]:
     """Stream the answer to `prompt`, token by token. Raises Cancelled within one token of should_stop()."""
     tokenizer = processor.tokenizer
-    inputs = prepare(processor, [prompt])
+    inputs = {k: v.to(model.device) for k, v in prepare(processor, [prompt]).items()}
     position_ids = positions(model, inputs)
     place = int(position_ids.max()) + 1
     generator = torch.Generator().manual_seed(seed)
@@ -148,17 +148,17 @@ def write(
     for weighed in range(1, max_tokens + 1):
         if should_stop and should_stop():
             raise Cancelled("Stopped while the words were being written.")
-        log_probs = out.logits[0, -1].float().log_softmax(-1)
+        log_probs = out.logits[0, -1].float().log_softmax(-1).cpu()
         token = pick(log_probs, temperature, top_p, generator)
         total += float(log_probs[token])
         if token in end:
             break
         tokens.append(token)
         yield Written(tokenizer.decode(tokens, skip_special_tokens=True), False, total / weighed)
-        step = torch.tensor([[token]])
+        step = torch.tensor([[token]], device=model.device)
         out = model(
             input_ids=step,
-            position_ids=torch.full((3, 1, 1), place),
+            position_ids=torch.full((3, 1, 1), place, device=model.device),
             past_key_values=out.past_key_values,
             use_cache=True,
         )
@@ -181,11 +181,11 @@ def score(model: Any, processor: Any, prompt: Prompt, answers: Sequence[str]) ->
     tokenizer = processor.tokenizer
     results = []
     for answer in answers:
-        inputs = prepare(processor, [prompt])
-        ids = tokenizer(answer + tokenizer.eos_token, return_tensors="pt")["input_ids"]
+        inputs = {k: v.to(model.device) for k, v in prepare(processor, [prompt]).items()}
+        ids = tokenizer(answer + tokenizer.eos_token, return_tensors="pt")["input_ids"].to(model.device)
         length = inputs["input_ids"].shape[1]
         position_ids = positions(model, inputs)
-        more = position_ids.max() + 1 + torch.arange(ids.shape[1])
+        more = position_ids.max() + 1 + torch.arange(ids.shape[1], device=ids.device)
         extra = {k: inputs[k] for k in ("pixel_values_videos", "video_grid_thw") if k in inputs}
         logits = model(
             input_ids=torch.cat([inputs["input_ids"], ids], 1),

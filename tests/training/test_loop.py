@@ -198,3 +198,10 @@ def test_the_rate_warms_up_stays_and_falls_to_its_floor():
     assert rates[4:50] == [1.0] * 46
     assert all(a > b for a, b in zip(rates[50:-1], rates[51:], strict=True))
     assert learning_rate(100, config) == pytest.approx(0.1) and learning_rate(500, config) == 0.1
+
+
+def test_batches_made_ahead_in_other_processes_are_the_same_run(tmp_path, uninterrupted):
+    out = tmp_path / "ahead"
+    assert train(StoppedAt(flow_objective(), 3), loop_config(STEPS, workers=2), out) == PREEMPTED
+    assert train(flow_objective(), loop_config(STEPS, workers=2), out) == 0
+    assert_same_run(out, uninterrupted)

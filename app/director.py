@@ -77,6 +77,7 @@ class Director:
             self.store.jobs.take_over(living, max_attempts=self.settings.max_attempts, device=_INLINE)
         else:
             self.worker.take_over()
+            self._dismiss_other_models()
             self._thread = threading.Thread(target=self._watch, name="director", daemon=True)
             self._thread.start()
         atexit.register(self.shutdown)
@@ -110,10 +111,7 @@ class Director:
         with self._guard:
             self._watching = True
             if self.worker.alive():
-                row = self.worker.row()
-                if row is not None and row.model_key != self.settings.model_key and not row.stop:
-                    log.info("a worker with another model has the device; asking it to end")
-                    self.store.processes.ask_to_stop(row.id)
+                self._dismiss_other_models()
                 return
             if time.monotonic() < self._not_before:
                 return
@@ -133,10 +131,10 @@ class Director:
         ext = Path(name).suffix.lstrip(".") or source.suffix.lstrip(".")
         media = self.store.media.put_file(source, ext)
         payload = {"media": media.name, "name": name, "start": start, "seconds": seconds}
+        self._expect()
         with self.store.database.transaction() as session:
             job_id = self.store.jobs.submit_in(session, owner_id, "describe", payload, priority=_PRIORITY["describe"])
             Media.link(session, media, "source", owner_id=owner_id, job_id=job_id, name=name)
-        self._submitted()
         return job_id
 
     def submit_think(
@@ -233,12 +231,19 @@ class Director:
         pages = self.store.processes.living("page", within=max(5.0, 5 * self.settings.heartbeat_every))
         return any(psutil.pid_exists(page.pid) for page in pages if page.pid != os.getpid())
 
-    def _submit(self, owner_id: str, kind: Kind, payload: dict[str, Any], **columns: Any) -> str:
-        job_id = self.store.jobs.submit(owner_id, kind, payload, priority=_PRIORITY[kind], **columns)
-        self._submitted()
-        return job_id
+    def _dismiss_other_models(self) -> None:
+        """A worker with another model is asked to end, and claims nothing from that moment on."""
+        row = self.worker.row()
+        if row is not None and row.model_key != self.settings.model_key and not row.stop:
+            log.info("a worker with another model has the device; asking it to end")
+            self.store.processes.ask_to_stop(row.id)
 
-    def _submitted(self) -> None:
+    def _submit(self, owner_id: str, kind: Kind, payload: dict[str, Any], **columns: Any) -> str:
+        self._expect()
+        return self.store.jobs.submit(owner_id, kind, payload, priority=_PRIORITY[kind], **columns)
+
+    def _expect(self) -> None:
+        """Before a job is written: a worker of our model is here or on its way, and no other one will take it."""
         self._active = True
         self.heartbeat()
         self.ensure_worker()

@@ -102,6 +102,8 @@ class WorkerProcess:
         row = self.row()
         if row is not None:
             self.store.processes.ask_to_stop(row.id)
+        if self.child is not None and self.child.poll() is None and sys.platform != "win32":
+            self.child.terminate()  # which it hears as the same wish, only sooner; on Windows it would be the end
         deadline = time.monotonic() + grace
         while self.alive() and time.monotonic() < deadline:
             time.sleep(0.05)

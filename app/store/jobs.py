@@ -36,6 +36,7 @@ _CLAIM = text(
         SELECT job.id FROM job LEFT JOIN job AS before ON before.id = job.after_job_id
         WHERE job.status IN ('pending', 'interrupted') AND job.cancel = 0 AND job.device IN ('', :device)
             AND job.kind IN (SELECT value FROM json_each(:kinds)) AND (:only IS NULL OR job.id = :only)
+            AND NOT EXISTS (SELECT 1 FROM process WHERE process.id = :worker AND process.stop)
             AND (before.id IS NULL OR before.status IN ('done', 'failed', 'cancelled'))
         ORDER BY job.priority DESC, job.position, job.id LIMIT 1
     )
@@ -273,7 +274,7 @@ class Jobs:
         row = session.get(JobRow, job_id)
         if row is None or row.worker_id != worker_id or row.status != "running":
             raise Gone(job_id)
-        row.status, row.finished_at, row.eta_s = status, now(), None
+        row.status, row.finished_at, row.eta_s, row.preview_path = status, now(), None, None
         row.error, row.error_kind = error, error_kind
         row.result_json = None if result is None else json.dumps(result)
 

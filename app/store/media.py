@@ -98,27 +98,23 @@ class Media:
 
     def put_file(self, source: Path, ext: str = "", **facts: Any) -> MediaFile:
         """Keep a copy of `source`. The extension is the source's own when none is given."""
-        digest = hashlib.sha256()
-        with source.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
         ext = ext or source.suffix.lstrip(".")
 
         def fill(partial: Path) -> None:
             shutil.copyfile(source, partial)
 
-        return self._keep(digest.hexdigest(), source.stat().st_size, ext, fill, facts)
+        return self._keep(_sha256(source), source.stat().st_size, ext, fill, facts)
 
     def make(self, ext: str, write: Callable[[Path], Any], **facts: Any) -> MediaFile:
         """Let `write` produce a file at a path of the right extension, then keep it."""
         partial = self._scratch(ext)
         try:
             write(partial)
-            return self.put_file(partial, ext, **facts)
+            return self._keep(_sha256(partial), partial.stat().st_size, ext, partial.replace, facts)
         finally:
             partial.unlink(missing_ok=True)
 
-    def _keep(self, sha256: str, size: int, ext: str, fill: Callable[[Path], None], facts: dict[str, Any]) -> MediaFile:
+    def _keep(self, sha256: str, size: int, ext: str, fill: Callable[[Path], Any], facts: dict[str, Any]) -> MediaFile:
         ext = ext.lower()
         if ext not in KEPT:
             raise UnreadableMedia(
@@ -194,6 +190,11 @@ class Media:
                 session.delete(row)
         session.flush()
         return found
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _sync_folder(folder: Path) -> None:

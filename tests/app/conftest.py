@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,24 +19,33 @@ from app.store.stories import Stories
 MakeSettings = Callable[..., Settings]
 
 
+def quick(folder: Path, fake: dict[str, Any] | None = None, **values: Any) -> Settings:
+    """Quick settings; what `fake` gets are the fields of tests.app.fake_predictor.Fake."""
+    usual: dict[str, Any] = {
+        "data_dir": folder / "data",
+        "predictor": "tests.app.fake_predictor:load",
+        "model": json.dumps(fake or {}),
+        "heartbeat_every": 0.2,
+        "worker_poll": 0.02,
+        "worker_poll_idle": 0.05,
+        "stop_grace": 5.0,
+    }
+    return Settings(**{**usual, **values})
+
+
 @pytest.fixture
 def make_settings(tmp_path: Path) -> MakeSettings:
-    """Quick settings; what `fake` gets are the fields of tests.app.fake_predictor.Fake."""
+    return partial(quick, tmp_path)
 
-    def make(fake: dict[str, Any] | None = None, **values: Any) -> Settings:
-        quick: dict[str, Any] = {
-            "data_dir": tmp_path / "data",
-            "predictor": "tests.app.fake_predictor:load",
-            "model": json.dumps(fake or {}),
-            "heartbeat_every": 0.2,
-            "worker_poll": 0.02,
-            "worker_poll_idle": 0.05,
-            "stop_grace": 5.0,
-            **values,
-        }
-        return Settings(**quick)
 
-    return make
+@pytest.fixture(scope="module")
+def shared_room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Director]:
+    """One page with one worker for all tests of a module that only ask for things."""
+    director = Director(open_store(quick(tmp_path_factory.mktemp("room"))))
+    director.start()
+    yield director
+    director.shutdown()
+    director.store.close()
 
 
 @pytest.fixture

@@ -139,6 +139,15 @@ def test_take_over_twice_then_a_sentence(store: Store) -> None:
     assert end.error is not None and "ended 2 times" in end.error and "try again" in end.error
 
 
+def test_a_worker_that_was_asked_to_end_claims_nothing(store: Store) -> None:
+    worker = store.processes.register("worker", 1, device="cpu")
+    job = store.jobs.submit(store.local_owner(), "draw")
+    store.processes.ask_to_stop(worker)
+    assert store.jobs.claim(worker, 1, "cpu") is None
+    other = store.jobs.claim(store.processes.register("worker", 2, device="cpu"), 2, "cpu")
+    assert other is not None and other.id == job
+
+
 def test_given_back_does_not_count(store: Store) -> None:
     job = store.jobs.submit(store.local_owner(), "draw")
     for _ in range(3):

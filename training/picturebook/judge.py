@@ -109,20 +109,20 @@ class ExactJudge:
             if end.world is None:
                 return self._say("unreadable", f"the end: {end.reason}")
             return self._compare(before, event, end.world)
-        reading = self.reader.read_clip(clip)
-        for name, part in (("beginning", reading.start), ("end", reading.end)):
-            if part.world is None:
-                return self._say("unreadable", f"the {name}: {part.reason}")
-        assert reading.start.world is not None and reading.end.world is not None
-        if not reading.settled:
-            return self._say("unreadable", "the end: still changing")
-        verdict = self._compare(before, event, reading.end.world)
+        start, end = self.reader.read(clip[0]), self.reader.read(clip[-1])
+        if start.world is None:
+            return self._say("unreadable", f"the beginning: {start.reason}")
+        if end.world is None:
+            return self._say("unreadable", f"the end: {end.reason}")
+        verdict = self._compare(before, event, end.world)
         if verdict.outcome != "pass":
             return verdict
-        if reading.start.world != before.seen():
-            return self._say("does not follow", f"it begins elsewhere: {_difference(before, reading.start.world)}")
-        if reading.under_way < MOVING_FRAMES:
+        if start.world != before.seen():
+            return self._say("does not follow", f"it begins elsewhere: {_difference(before, start.world)}")
+        if self.reader.under_way(clip, start.world, end.world) < MOVING_FRAMES:
             return self._say("does not follow", "nothing moves: it jumps from one state to the next")
+        if not self.reader.settled(clip, end.world, start.world):
+            return self._say("unreadable", "the end: still changing")
         return verdict
 
     def _compare(self, before: World, event: Event | None, end: World) -> Verdict:

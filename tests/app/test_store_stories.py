@@ -283,7 +283,9 @@ def test_no_question_looks_at_every_row(store: Store, stories: Stories) -> None:
     with store.database.engine.connect() as connection:
         for sql, values in questions:
             plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", values).all()  # type: ignore[arg-type]
-            scans = [row[3] for row in plan if row[3].startswith("SCAN") and row[3].split()[1] != "up"]
+            scans = [
+                row[3] for row in plan if row[3].startswith("SCAN") and row[3].split()[1] not in ("up", "json_each")
+            ]
             assert not scans, (sql, scans)
 
 

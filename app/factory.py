@@ -109,7 +109,10 @@ def create_app(
 
 FAVICON = Path(__file__).parent / "pages" / "client" / "favicon.svg"
 # In the head, because Gradio drops @font-face from `css`.
-_FACE = '@font-face{{font-family:{};src:url("font/{}.woff2") format("woff2");font-weight:{};font-style:{};font-display:swap}}'
+_FACE = (
+    '@font-face{{font-family:{};src:url("font/{}.woff2") format("woff2");'
+    "font-weight:{};font-style:{};font-display:swap}}"
+)
 _FACES = (
     ("Lora", "lora-400", 400, "normal"),
     ("Lora", "lora-400-italic", 400, "italic"),

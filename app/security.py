@@ -37,7 +37,8 @@ POLICY = (
 )
 
 REFUSED = """<!doctype html><html lang="en"><meta charset="utf-8"><title>What happens next?</title>
-<style>body{font:1.1em/1.6 Georgia,serif;background:#fbf5e9;color:#33291f;max-width:34rem;margin:18vh auto;padding:0 2em}
+<style>body{font:1.1em/1.6 Georgia,serif;background:#fbf5e9;color:#33291f;max-width:34rem;margin:18vh auto;
+padding:0 2em}
 h1{font-size:1.5rem}</style><h1>This story room is locked</h1>
 <p>Please open it with the full address that the program printed when it started, the one that ends in
 <code>?token=…</code>.</p></html>"""

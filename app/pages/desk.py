@@ -81,7 +81,7 @@ class Desk:
         """Do what is asked, then show where that leads. A mistake changes nothing and says so."""
         place = Place.of(message)
         try:
-            wish = self.wishes.get(message.get("do", "") if isinstance(message, dict) else "")
+            wish = self.wishes.get(_text(message, "do")) if isinstance(message, dict) else None
             if wish is None:
                 raise UserError("This page asks for something that the program does not know: please reload the page.")
             self.director.heartbeat()

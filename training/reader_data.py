@@ -77,10 +77,24 @@ def pictures(before: World, after: World, style: str = "house") -> np.ndarray:
     return np.stack([still(before, style=style), still(after, style=style)])
 
 
+def soften(frames: np.ndarray, rng: Random) -> np.ndarray:
+    """A half-sharp, slightly noisy copy: what comes out of an autoencoder or a young generator is read too."""
+    sharp = frames.astype(np.float32)
+    blurred = sharp.copy()
+    for axis in (1, 2):
+        blurred = (np.roll(blurred, 1, axis) + 2 * blurred + np.roll(blurred, -1, axis)) / 4
+    share = rng.random() * 1.3
+    mixed = sharp + share * (blurred - sharp)
+    noise = np.random.default_rng(rng.getrandbits(32)).standard_normal(frames.shape, np.float32)
+    return (mixed + rng.random() * 6 * noise).clip(0, 255).astype(np.uint8)
+
+
 def sample(moment: Moment, task: str, rng: Random, *, frames: bool, held_out: bool = False) -> Sample:
     """One training or test item. `frames` False leaves the pictures out, so that the words are read too."""
     before, now = ends_of(moment)
     clips = (pictures(before, now),) if frames else ()
+    if frames and not held_out and rng.random() < 0.5:
+        clips = (soften(clips[0], rng),)
     words = story_words(moment, rng, held_out)
     choose = variants(held_out)
     if frames and rng.random() < 0.25:
@@ -90,7 +104,7 @@ def sample(moment: Moment, task: str, rng: Random, *, frames: bool, held_out: bo
     if task == "describe":
         return Sample(
             task,
-            Prompt(_DIALECT.describe, (pictures(before, now),) if frames else ()),
+            Prompt(_DIALECT.describe, clips),
             describe(now, rng.choice(choose)),
             before,
             now,
@@ -169,4 +183,5 @@ def trial(moment: Moment, rng: Random, held_out: bool, frames: bool) -> tuple[st
             prompts.VERDICTS[0],
         )
     clip = (pictures(now, now),) if frames else ()
-    return tell(other, now, rng.choice(variants(held_out))), clip, prompts.VERDICTS[2]
+    repeated = moment.at > 0 and other == moment.story.events[moment.at - 1]
+    return tell(other, now, rng.choice(variants(held_out))), clip, prompts.VERDICTS[1 if repeated else 2]

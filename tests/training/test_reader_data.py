@@ -1,0 +1,188 @@
+"""The reader's tasks: every prompt and answer is true in the world that it was drawn from, and drawn again the same."""
+
+from __future__ import annotations
+
+import re
+from random import Random
+
+import numpy as np
+import pytest
+
+from nsp_core import prompts
+from training.picturebook.parse import parse, parse_world
+from training.picturebook.rules import enabled, is_enabled, step
+from training.picturebook.scenes import Story, story
+from training.picturebook.words import HELD_OUT_VARIANTS, TRAIN_VARIANTS, instructions, look_back, tell
+from training.reader_data import Moment, Sample, begin_sample, ends_of, sample, story_words
+
+TASKS = ("describe", "next", "before", "steer", "judge", "draw")
+
+
+@pytest.fixture(scope="module")
+def moments() -> list[Moment]:
+    """Every place in forty stories."""
+    stories = [story(Random(seed), 8) for seed in range(40)]
+    return [Moment(s, at) for s in stories for at in range(len(s.events))]
+
+
+def draws(moments: list[Moment], task: str, **settings) -> list[tuple[Moment, Sample]]:
+    settings = {"frames": False, **settings}
+    return [(m, sample(m, task, Random(i), **settings)) for i, m in enumerate(moments)]
+
+
+def asked(one: Sample, template: str) -> str:
+    """The words that fill {words} of a task's template, from the end of the prompt."""
+    lead = template.split("{words}")[0]
+    assert lead in one.prompt.text, one.prompt.text
+    return one.prompt.text.rsplit(lead, 1)[1]
+
+
+def test_describe_reads_back_as_the_world_that_is_seen(moments):
+    for moment, one in draws(moments, "describe"):
+        assert one.prompt.text == prompts.STARTER.describe
+        assert parse_world(one.answer) == moment.world.seen()
+
+
+def test_next_reads_back_as_the_event_that_happens_and_can(moments):
+    for moment, one in draws(moments, "next"):
+        assert one.prompt.text.endswith(prompts.STARTER.next)
+        assert parse(one.answer) == moment.event
+        assert is_enabled(moment.world, moment.event)
+        assert one.after == step(moment.world, moment.event) == moment.after
+
+
+def test_before_tells_the_event_that_led_here(moments):
+    for moment, one in draws(moments, "before"):
+        past = moment.story.events[moment.at - 1] if moment.at else None
+        assert one.answer in {look_back(past, one.before, v) for v in TRAIN_VARIANTS}
+
+
+def test_a_wish_that_can_come_true_is_fulfilled_by_an_event_that_can_happen(moments):
+    granted = declined = 0
+    for moment, one in draws(moments * 3, "steer"):
+        wish = asked(one, prompts.STARTER.steer)
+        options = enabled(moment.world)
+        if one.answer == prompts.UNKNOWN:
+            declined += 1
+            assert all(wish not in instructions(o) for o in options), f"{wish} could come true"
+            continue
+        granted += 1
+        event = parse(one.answer)
+        assert event in options
+        assert wish in instructions(event) or parse(wish, moment.world) == event
+    assert declined > 30 and granted > 5 * declined
+
+
+def test_a_verdict_agrees_with_the_rules(moments):
+    """It follows: the event can happen. It repeats: it is what has just happened. It does not follow: it can't."""
+    follows, repeats, wrong = prompts.VERDICTS
+    count = dict.fromkeys(prompts.VERDICTS, 0)
+    for moment, one in draws(moments * 3, "judge"):
+        told = parse(asked(one, prompts.STARTER.judge))
+        past = moment.story.events[moment.at - 1] if moment.at else None
+        assert told is not None
+        count[one.answer] += 1
+        if one.answer == repeats:
+            assert told == past
+        elif one.answer == follows:
+            assert told in enabled(moment.world)
+        else:
+            assert told not in enabled(moment.world) and told != past
+    assert min(count.values()) > 0.1 * sum(count.values()), count
+
+
+def test_a_judged_clip_shows_what_its_verdict_says(moments):
+    for moment, one in draws(moments[:60], "judge", frames=True):
+        *_, shown = one.prompt.clips
+        moved = not np.array_equal(shown[0], shown[1])
+        if one.answer == prompts.VERDICTS[0]:
+            assert moved == (moment.after.seen() != moment.world.seen())
+        elif one.answer == prompts.VERDICTS[1]:
+            assert not moved
+
+
+def test_draw_is_told_what_can_happen_and_its_state_is_what_comes_of_it(moments):
+    own = 0
+    for moment, one in draws(moments, "draw"):
+        event = parse(asked(one, prompts.STARTER.draw))
+        assert event in enabled(moment.world)
+        assert one.after == step(moment.world, event)
+        first, rest = one.answer.split(". ", 1)
+        assert parse(first + ".") == event and parse_world(rest) == one.after.seen()
+        own += event == moment.event
+    assert 0.4 < own / len(moments) < 0.95  # the story's own event, and others so that steering is learnt
+
+
+def test_a_described_beginning_is_drawn_from_its_words_alone(moments):
+    for i, moment in enumerate(moments[:50]):
+        one = begin_sample(moment, Random(i))
+        assert one.prompt.clips == ()
+        told = parse_world(asked(one, prompts.STARTER.draw))
+        assert told == parse_world(one.answer) == moment.world.seen()
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_with_frames_the_clip_is_the_ends_of_the_scene_and_the_same_again(moments, task):
+    from training.picturebook.draw import still
+
+    for i, moment in enumerate(moments[:6]):
+        one, two = (sample(moment, task, Random(i), frames=True) for _ in range(2))
+        assert one.prompt.text == two.prompt.text and one.answer == two.answer
+        assert all(np.array_equal(a, b) for a, b in zip(one.prompt.clips, two.prompt.clips, strict=True))
+        before, now = ends_of(moment)
+        assert np.array_equal(one.prompt.clips[0], np.stack([still(before), still(now)]))
+
+
+def test_the_story_is_told_from_its_beginning_and_never_past_the_moment(moments):
+    for i, moment in enumerate(moments):
+        words = story_words(moment, Random(i))
+        assert parse_world(words[0]) == moment.story.worlds[0].seen()
+        assert [parse(w) for w in words[1:]] == list(moment.story.events[: moment.at])
+        one = sample(moment, "next", Random(i), frames=False)
+        assert len(re.findall(r"^\d+\. ", one.prompt.text, re.M)) == moment.at + 1
+
+
+def test_without_words_there_is_a_picture_and_without_a_picture_there_are_words(moments):
+    blind = [sample(m, "next", Random(i), frames=True) for i, m in enumerate(moments[:80])]
+    silent = [s for s in blind if s.prompt.text == prompts.STARTER.next]
+    assert 0.1 < len(silent) / len(blind) < 0.4 and all(s.prompt.clips for s in silent)
+    for _, one in draws(moments, "next"):
+        assert "\n" in one.prompt.text
+
+
+def test_held_out_wordings_are_never_trained_on(moments):
+    seen = {tell(m.event, m.world, v) for m in moments for v in TRAIN_VARIANTS}
+    for (_, trained), (moment, held) in zip(draws(moments, "next"), draws(moments, "next", held_out=True), strict=True):
+        assert trained.answer in seen
+        assert held.answer in {tell(moment.event, moment.world, v) for v in HELD_OUT_VARIANTS} - seen
+
+
+def test_an_unknown_task_is_refused_with_the_list(moments):
+    with pytest.raises(ValueError, match="describe, next, before, steer, judge and draw"):
+        sample(moments[0], "paint", Random(0), frames=False)
+
+
+def test_targets_of_the_heads_name_every_thing_of_a_world():
+    from training.picturebook.world import Thing, World
+    from training.reader import SPRITES, TARGETS, target
+
+    world = World("shore", "night", "rain", (Thing(0, "bird", "chick", "red"), Thing(2, "ball", "resting", "blue")))
+    row = target(world)
+    assert len(row) == len(TARGETS) and all(0 <= value < size for value, size in zip(row, TARGETS, strict=True))
+    assert SPRITES[row[3]] == "bird chick" and row[4] == 0  # a chick does not show its colour
+    assert row[5:7] == [0, 0] and SPRITES[row[7]] == "ball resting" and row[8] > 0
+
+
+def test_a_batch_depends_on_its_generator_alone():
+    from training.loop import LoopConfig
+    from training.reader import ReaderConfig, ReaderObjective
+
+    config = ReaderConfig(LoopConfig(1), stories="", out="", batch=6, draw_batch=3, frames_share=0.5)  # type: ignore[arg-type]
+    stories: list[Story] = [story(Random(seed), 5) for seed in range(4)]
+    objective = ReaderObjective(config, None, None, stories)  # type: ignore[arg-type]
+
+    def texts(seed: int) -> list[tuple[str, str, int]]:
+        asked, drawn = objective.batch(np.random.default_rng(seed))
+        return [(s.prompt.text, s.answer, len(s.prompt.clips)) for s in (*asked, *drawn)]
+
+    assert texts(1) == texts(1) != texts(2)

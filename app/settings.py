@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -106,8 +106,10 @@ class Settings:
         given = {name: env[key] for key, name in names.items() if env.get(key)}
         values = _typed(given, "the environment")
         values.setdefault("data_dir", default_data_dir())
-        base = cls(**values)
-        return replace(base, **_typed({k: v for k, v in overrides.items() if v is not None}, "the call"))
+        values.update(_typed({k: v for k, v in overrides.items() if v is not None}, "the call"))
+        if Path(values.setdefault("model", cls.model)).is_dir():  # the worker runs in another folder than the page was started in
+            values["model"] = str(Path(values["model"]).resolve())
+        return cls(**values)
 
 
 def _typed(given: Mapping[str, Any], source: str) -> dict[str, Any]:

@@ -181,3 +181,18 @@ def known_revisions() -> tuple[str, ...]:
     from alembic.script import ScriptDirectory
 
     return tuple(script.revision for script in ScriptDirectory.from_config(alembic_config()).walk_revisions())
+
+
+def write_migration(revision: str, title: str) -> Path:
+    """For developers: what must change in the tables to be as models.py says, as a new file to read and to tidy."""
+    import tempfile
+
+    from alembic import command
+
+    with tempfile.TemporaryDirectory() as folder:
+        database = Database(Path(folder) / "scratch.db")
+        database._upgrade()
+        with database.engine.connect() as connection, connection.begin():
+            script = command.revision(alembic_config(connection), title, autogenerate=True, rev_id=revision)
+        database.close()
+    return Path(script.path)  # type: ignore[union-attr]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -160,6 +161,18 @@ def test_an_upgrade_is_backed_up_and_undone_when_it_fails(
     backups = sorted(store.settings.backups_dir.glob("*.db"))
     assert len(backups) == 2 and Database(backups[0]).revision() == "0001"
     assert described(backups[0]) == before
+
+
+def test_a_new_migration_is_written_from_the_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "migrations"
+    shutil.copytree(database.MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    first = folder / "versions" / "0001_first_tables.py"
+    first.write_text(first.read_text().replace('sa.Column("steer", sa.String(), nullable=False),', "", 1))
+    monkeypatch.setattr(database, "MIGRATIONS", folder)
+    made = database.write_migration("0002", "Steering")
+    text = made.read_text()
+    assert made.parent == first.parent and 'revision = "0002"' in text.replace("'", '"')
+    assert text.count("add_column") == 1 and "steer" in text
 
 
 def test_two_starts_at_once_make_one_database(make_settings: Callable[..., Settings]) -> None:

@@ -1,6 +1,7 @@
 """How alembic meets the database: on the connection that app.store.database gives it, in that connection's transaction.
 
-To write a new migration: see CONTRIBUTING.md (the command is `alembic revision --autogenerate` on a scratch database).
+A new migration: change models.py, call `app.store.database.write_migration("0002", "What changes")`, read and tidy the
+file that it wrote, raise HEAD beside it. What is released is never edited.
 """
 
 from __future__ import annotations

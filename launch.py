@@ -60,11 +60,12 @@ COMMANDS = {
         "app.predict",
         arguments="FILE_OR_TEXT",
         options=(
-            ("--steer TEXT", "what should happen in the next scene"),
-            ("--scenes N", "how many scenes to predict (default: 1)"),
-            ("--seed N", "seed of the first take; the same seed gives the same frames (default: 0)"),
+            ("--steer TEXT", "what should happen in the next scene; given again: in the scene after it"),
+            ("--scenes N", "how many scenes to predict (default: 3)"),
+            ("--seed N", "seed of the first take; the same seed gives the same frames (default: 7)"),
             ("--out DIR", "where clips and the reel are written"),
             ("--json", "print one JSON object as the last line"),
+            ("--starter PATH", "folder of the model to use (default: assets/starter)"),
         ),
     ),
     "train": Command(
@@ -95,7 +96,11 @@ COMMANDS = {
         "time the model and the page on this machine",
         "tests.bench.main",
         WORKSHOP,
-        options=(("--json", "print one JSON object as the last line"),),
+        options=(
+            ("--json", "print one JSON object as the last line"),
+            ("--quick", "few repetitions, and nothing that takes long: shows that everything runs"),
+            ("--starter PATH", "folder of the model to time (default: assets/starter)"),
+        ),
     ),
     "doctor": Command("look for what is wrong with this installation"),
     "test": Command(

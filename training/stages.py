@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -19,7 +18,7 @@ from nsp_core.model.vision_language import Prompt
 from training import checkpoint, loop
 from training.flow_matching import FlowObjective, Generator
 from training.generator import GeneratorConfig, make_cache, read_cache, read_queries
-from training.reader import Reader, ReaderConfig, ReaderObjective, new_reader
+from training.reader import Reader, ReaderConfig, ReaderObjective, new_reader, reader_for
 from training.stories import read_pool
 from training.vae import VaeConfig, VaeObjective
 
@@ -108,7 +107,7 @@ def measure_latents(vae: Any, objective: VaeObjective) -> tuple[torch.Tensor, to
 
     kept = []
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-        for i in range(0, 200, 10):
+        for i in range(0, min(200, len(objective.frames)), 10):
             kept.append(vae.encode(to_tensor(objective.frames[i : i + 10])).latent_dist.mode().float())
     latents = torch.cat(kept)
     mean, deviation = latents.mean((0, 2, 3, 4)), latents.std((0, 2, 3, 4))
@@ -117,8 +116,11 @@ def measure_latents(vae: Any, objective: VaeObjective) -> tuple[torch.Tensor, to
 
 def load_reader(run: Path) -> tuple[ReaderConfig, Any, Reader]:
     """Config, processor and averaged reader of a run folder."""
+    from transformers import AutoTokenizer
+
     config = from_run(ReaderConfig, run)
-    processor, reader = start_reader(replace(config, out=run))
+    vocabulary = AutoTokenizer.from_pretrained(str(run / "processor"), padding_side="left")
+    processor, reader = build.processor(vocabulary), reader_for(config, vocabulary)
     put_average(reader, run)
     return config, processor, reader.eval().requires_grad_(False)
 

@@ -130,7 +130,11 @@ def test_with_frames_the_clip_is_the_ends_of_the_scene_and_the_same_again(moment
         assert one.prompt.text == two.prompt.text and one.answer == two.answer
         assert all(np.array_equal(a, b) for a, b in zip(one.prompt.clips, two.prompt.clips, strict=True))
         before, now = ends_of(moment)
-        assert np.array_equal(one.prompt.clips[0], np.stack([still(before), still(now)]))
+        sharp = np.stack([still(before), still(now)])
+        # training pictures may be soft and noisy, those of a test never are
+        assert np.abs(one.prompt.clips[0].astype(int) - sharp).mean() < 12
+        held = sample(moment, task, Random(i), frames=True, held_out=True)
+        assert np.array_equal(held.prompt.clips[0], sharp)
 
 
 def test_the_story_is_told_from_its_beginning_and_never_past_the_moment(moments):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -15,7 +16,7 @@ from torch import Tensor
 from nsp_core.model import build
 from nsp_core.model.connector import Connector
 from training.flow_matching import Cache, FlowConfig, FlowObjective, Generator
-from training.loop import LoopConfig, train
+from training.loop import PREEMPTED, LoopConfig, train
 from training.vae import VaeConfig, VaeObjective
 
 CHANNELS, QUERIES, HIDDEN, CONDITION = 12, 4, 24, 32
@@ -72,6 +73,48 @@ def vae_objective(pool: Path, loop: LoopConfig, **settings: Any) -> VaeObjective
     objective = VaeObjective(config)
     objective.held_out = 1  # one clip is enough to run the evaluation
     return objective
+
+
+def make_tiny_runs(folder: Path) -> Any:
+    """Data and run folders of vae and reader under `folder`, by the functions that training itself calls."""
+    from tests.training.conftest import Runs
+    from training.generator import GeneratorConfig
+    from training.main import provenance
+    from training.picturebook.pool import make_pool
+    from training.reader import ReaderConfig
+    from training.stages import train_reader, train_vae
+    from training.stories import make_pool as make_stories
+
+    stories = folder / "stories.jsonl"
+    make_pool(folder / "pool", 50, seed=1, pack_share=0.1, workers=1)
+    make_stories(stories, 30, 1, scenes=4, workers=1)
+    make_stories(folder / "stories_held_out.jsonl", 10, 2, scenes=4, held_out=True, workers=1)
+    loop = loop_config(2, log_every=1, eval_every=100, save_minutes=100.0)
+    now = {"minutes": 0.0, "threads": 1}  # saved at step 0
+    vae = VaeConfig(loop, folder / "pool", folder / "vae", width=8, **now)
+    reader = ReaderConfig(
+        *(loop, stories, folder / "reader"),
+        **{"hidden": 64, "layers": 1, "vision_hidden": 64, "vision_layers": 1, "queries": 4, "caption_channels": 32},
+        **{"batch": 4, "draw_batch": 2, "vocabulary": 400},
+        **now,
+    )
+    generator = GeneratorConfig(
+        *(
+            loop,
+            FlowConfig(batch=4),
+            stories,
+            folder / "cache",
+            folder / "vae",
+            folder / "reader",
+            folder / "generator",
+        ),
+        **{"pairs": 25, "held_out_pairs": 10, "width": 32, "layers": 1, "heads": 1, "compile": False, "threads": 1},
+    )
+    for config, start in ((vae, train_vae), (reader, train_reader)):
+        config.out.mkdir()
+        (config.out / "run.json").write_text(json.dumps(provenance(config)))
+        assert start(config, True) == PREEMPTED
+    return Runs(folder, vae, reader, generator)
 
 
 class StoppedAt:

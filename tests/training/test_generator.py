@@ -1,0 +1,143 @@
+"""The generator stage at tiny size: its cache is made once, exactly, by any number of workers, and trained from."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from random import Random
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from nsp_core import prompts
+from nsp_core.errors import CheckpointMismatch
+from training import checkpoint, generator
+from training.generator import RULE_NUMBERS, make_cache, pair_of, read_cache, read_queries
+from training.main import provenance
+from training.picturebook.parse import parse, parse_world
+from training.picturebook.rules import enabled, step
+from training.reader_data import Moment
+from training.stages import load_reader, load_vae, train_generator
+from training.stories import read_pool
+
+
+@pytest.fixture(scope="module")
+def parts(tiny_runs):
+    vae = load_vae(tiny_runs.vae.out)
+    _, processor, reader = load_reader(tiny_runs.reader.out)
+    return vae, reader.model, processor, reader.connector.queries
+
+
+@pytest.fixture(scope="module")
+def stories(tiny_runs):
+    return read_pool(tiny_runs.generator.stories)
+
+
+@pytest.fixture
+def config(tiny_runs, tmp_path, monkeypatch):
+    monkeypatch.setattr(generator, "SHARD", 10)
+    return dataclasses.replace(tiny_runs.generator, cache=tmp_path / "cache")
+
+
+def drawn(monkeypatch):
+    """The ranges that are drawn from now on."""
+    ranges = []
+    draw = generator.draw_some
+    monkeypatch.setattr(generator, "draw_some", lambda rows: ranges.append(rows) or draw(rows))
+    return ranges
+
+
+def test_a_pair_is_what_its_words_say(stories):
+    for i in range(60):
+        story = stories[i % len(stories)]
+        moment = Moment(story, i % len(story.events))
+        pair = pair_of(moment, Random(i), 2, 0.2)
+        assert len(pair.prompts) == 2
+        for prompt in pair.prompts:
+            told = prompt.text.rsplit(prompts.STARTER.draw.split("{")[0], 1)[1]
+            if pair.event is None:
+                assert parse_world(told) == pair.after.seen() and prompt.clips == ()
+            else:
+                assert parse(told) == pair.event and pair.event in enabled(pair.now)
+                assert pair.after == step(pair.now, pair.event) and len(prompt.clips) == 1
+
+
+def test_the_cache_is_sharded_and_goes_on_after_a_kill(config, parts, stories, monkeypatch):
+    ranges = drawn(monkeypatch)
+    folder = make_cache(config, stories, parts, "train", 25)
+    shards = sorted(folder.glob("shard_*.safetensors"))
+    assert [len(load_file(p)["labels"]) for p in shards] == [10, 10, 5]
+    whole = {p.name: p.read_bytes() for p in shards}
+
+    os.replace(shards[1], shards[1].with_suffix(".partial"))  # killed while the second was being written
+    shards[1].with_suffix(".partial").write_bytes(b"half")
+    ranges.clear()
+    make_cache(config, stories, parts, "train", 25)
+    assert [(r.start, r.stop) for r in ranges] == [(10, 20)]
+    assert {p.name: p.read_bytes() for p in folder.glob("shard_*.safetensors")} == whole
+
+    ranges.clear()
+    make_cache(config, stories, parts, "train", 32)  # more pairs: the short last shard is made anew
+    assert [(r.start, r.stop) for r in ranges] == [(20, 30), (30, 32)]
+    assert len(read_cache(folder, torch.zeros(4, 64)).labels) == 32
+
+
+def test_workers_make_the_same_cache(config, parts, stories, tmp_path):
+    one = make_cache(config, stories, parts, "train", 20)
+    ahead = dataclasses.replace(config, workers=2, cache=tmp_path / "ahead")
+    two = make_cache(ahead, stories, parts, "train", 20)
+    for path in one.glob("shard_*"):
+        a, b = load_file(path), load_file(two / path.name)
+        assert a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+def test_a_cache_of_other_weights_or_settings_is_refused(config, parts, stories):
+    make_cache(config, stories, parts, "train", 10)
+    vae, model, processor, queries = parts
+    with pytest.raises(CheckpointMismatch, match="other weights"):
+        make_cache(config, stories, (vae, model, processor, queries + 1), "train", 10)
+    with pytest.raises(CheckpointMismatch, match="other weights or settings"):
+        make_cache(dataclasses.replace(config, wordings=1), stories, parts, "train", 10)
+    make_cache(config, stories, parts, "train", 10)
+
+
+def test_rows_of_the_cache_are_the_pairs_latents_states_and_labels(config, parts, stories):
+    vae, model, processor, queries = parts
+    cache = read_cache(make_cache(config, stories, parts, "train", 10), torch.zeros(4, 64))
+    generator._drawn_from = (config, stories, "train")
+    pairs, _, after = generator.draw_some(range(10))
+    assert cache.latents.shape == (10, 64, 5, 6, 10) and cache.tails.shape == (10, 64, 6, 10)
+    assert cache.conditions.shape == (10, 2, 4, 64) and cache.latents.dtype == torch.bfloat16
+    assert cache.labels.tolist() == [RULE_NUMBERS[p.event.rule] if p.event else -1 for p in pairs]
+    latents = generator.encode_clips(vae, after[3:4])
+    assert torch.allclose(latents[0], cache.latents[3].float(), atol=0.1)
+    states = read_queries(model, processor, queries, list(pairs[3].prompts))
+    assert torch.allclose(states.float(), cache.conditions[3].float(), atol=0.1)
+    assert (cache.residual_scale > 0).all()
+    # the tail is the end of the clip that was: a pair of a beginning stands still
+    begins = cache.labels < 0
+    assert torch.allclose(cache.latents[begins][:, :, -1], cache.tails[begins], atol=0.1)
+
+
+def test_no_cache_is_said_in_words(tmp_path):
+    with pytest.raises(CheckpointMismatch, match="No cache"):
+        read_cache(tmp_path, torch.zeros(1))
+
+
+def test_the_stage_trains_resumes_and_leaves_what_export_needs(tiny_runs, config):
+    config = dataclasses.replace(config, out=config.cache.with_name("generator"), minutes=0.0)
+    config.out.mkdir()
+    (config.out / "run.json").write_text(json.dumps(provenance(config)))
+    assert train_generator(config, True) == 75
+    assert train_generator(dataclasses.replace(config, minutes=60.0), True) == 0
+    saved = checkpoint.load(config.out / "checkpoints")
+    assert saved.step == 2 and saved.optimiser is not None
+    assert load_file(config.out / "residual_scale.safetensors")["residual_scale"].shape == (64,)
+    rows = [json.loads(line) for line in (config.out / "metrics.jsonl").read_text().splitlines()]
+    assert rows[-1]["held_out"].keys() >= {"continue", "continue_words_worth"}
+    # the queries are the reader's: the generator never moves them
+    _, _, reader = load_reader(tiny_runs.reader.out)
+    kept = saved.model["connector.queries"].bfloat16().float()
+    assert torch.equal(kept, reader.connector.queries.detach())

@@ -1,0 +1,205 @@
+"""The evaluation: what a perfect model, a copying one and a random one get; one JSON object at the end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import pytest
+
+from nsp_core.errors import OutsideLanguage
+from nsp_core.types import (
+    Description,
+    Frames,
+    NextScene,
+    Progress,
+    SceneRequest,
+    ShouldStop,
+    StoryContext,
+    Thought,
+)
+from training.evaluate import cases, main
+from training.evaluate.measure import FLOORS, Measure, Plan, nearest_is
+from training.picturebook.draw import clip
+from training.picturebook.judge import ExactJudge
+from training.picturebook.parse import parse
+from training.picturebook.reader import reader_of
+from training.picturebook.rules import AMBIENT, enabled, step
+from training.picturebook.splits import split_of
+from training.picturebook.words import describe, tell
+from training.picturebook.world import Event, World
+
+SMALL = Plan(n=4, closed_loops=1, what_ifs=4, depth=4)
+KEYS = ["split", "n", "seed", "reader", "words", "right_scene", "closed_loop", "steering", "what_if", "continuity"]
+KEYS += ["motion", "reader_free", "floors", "ceiling", "events"]
+SUNSET = tell(Event("sunset"))
+
+
+class Perfect:
+    """Knows the rules and draws with the renderer itself."""
+
+    fingerprint = "perfect"
+
+    def __init__(self) -> None:
+        self.judge = ExactJudge()
+
+    def describe(self, frames: Frames) -> Description:
+        world = reader_of().read(frames[-1]).world
+        assert world is not None
+        return Description(describe(world), True, 1.0)
+
+    def think(
+        self,
+        context: StoryContext,
+        *,
+        steer: str | None = None,
+        alternatives: int = 1,  # noqa: ARG002
+        seed: int = 0,
+        should_stop: ShouldStop | None = None,  # noqa: ARG002
+    ) -> Iterator[Thought]:
+        world = self.judge.replay(context)
+        assert world is not None
+        event = parse(steer, world) if steer else self.choose(world, seed)
+        if event is None:
+            raise OutsideLanguage(f"I don't know that yet: {steer}")
+        yield Thought(0, "")
+        yield Thought(0, tell(event), True, 0.0)
+
+    def choose(self, world: World, seed: int) -> Event:
+        caused = [e for e in enabled(world) if e.rule not in AMBIENT]
+        return Random(seed).choice(caused or list(enabled(world)))
+
+    def frames(self, request: SceneRequest) -> Frames:
+        world = self.judge.replay(request.context)
+        event = parse(request.words)
+        assert world is not None and event is not None
+        return clip(world, event, step(world, event))
+
+    def act(
+        self,
+        request: SceneRequest,
+        *,
+        should_stop: ShouldStop | None = None,  # noqa: ARG002
+    ) -> Iterator[Progress | NextScene]:
+        yield Progress("draw", 1, 1)
+        latents = np.zeros((4, 5, 6, 10), np.float32)
+        yield NextScene(request.words, self.frames(request), latents, 8, request.mode, request.options, 0.0, "perfect")
+
+
+class Copying(Perfect):
+    """Says the right words and draws the last picture again."""
+
+    def frames(self, request: SceneRequest) -> Frames:
+        return np.repeat(cases.last_picture(request.context)[None], 17, 0)
+
+
+class Monotone(Perfect):
+    """Whatever the story, night falls; whatever is asked, too."""
+
+    def think(self, context: StoryContext, **asked: object) -> Iterator[Thought]:  # noqa: ARG002
+        yield Thought(0, SUNSET, True, 0.0)
+
+    def frames(self, request: SceneRequest) -> Frames:
+        world = self.judge.replay(request.context)
+        assert world is not None
+        still = np.repeat(cases.last_picture(request.context)[None], 17, 0)
+        return super().frames(request) if world.light == "day" else still
+
+
+@pytest.fixture(scope="module")
+def perfect() -> dict:  # type: ignore[type-arg]
+    return Measure(Perfect(), SMALL, lambda frames: frames).run().plain()
+
+
+def test_a_perfect_model_gets_everything(perfect: dict) -> None:  # type: ignore[type-arg]
+    assert list(perfect) == KEYS
+    shares = dict(main.flat(perfect))
+    for name in ("reader", "words", "right_scene.continue", "right_scene.cut", "closed_loop.4", "steering", "motion"):
+        assert shares[name]["mean"] == 1.0, name
+    assert shares["reader_free"]["mean"] == shares["ceiling"]["mean"] == 1.0
+    assert shares["continuity"]["mean"] == 99.0
+    assert shares["closed_loop.8"] is None  # the plan went to depth 4
+    assert shares["words"]["n"] == perfect["n"] == 4 and perfect["split"] == "held_out"
+    assert perfect["events"] and all(figure["mean"] == 1.0 for figure in perfect["events"].values())
+
+
+def test_floors_are_low(perfect: dict) -> None:  # type: ignore[type-arg]
+    assert set(perfect["floors"]) == set(FLOORS)
+    assert perfect["floors"]["copy_last"]["mean"] == perfect["floors"]["copy_last_reader_free"]["mean"] == 0
+    assert perfect["floors"]["other_story"]["mean"] == 0
+    assert 0 < perfect["floors"]["chance_reader_free"]["mean"] < 0.5
+
+
+def test_right_words_with_the_last_picture_are_no_right_scene() -> None:
+    figures = Measure(Copying(), Plan(n=2, closed_loops=1, depth=4, what_ifs=1)).run().plain()
+    assert figures["words"]["mean"] == 1.0
+    for name in ("steering", "what_if", "motion", "reader_free"):
+        assert figures[name]["mean"] == 0.0, name
+    assert figures["right_scene"]["continue"]["mean"] == figures["right_scene"]["cut"]["mean"] == 0.0
+    assert figures["closed_loop"]["4"]["mean"] == 0.0
+    assert figures["ceiling"] is None  # nothing to measure it with
+
+
+def test_the_same_future_for_every_past_is_no_what_if() -> None:
+    measure = Measure(Monotone(), Plan(n=4, closed_loops=0, what_ifs=4, cut=False))
+    figures = measure.run().plain()
+    assert figures["what_if"]["mean"] == 0.0 and figures["steering"]["mean"] == 0.0
+    assert figures["right_scene"]["cut"] is None
+
+
+def test_cases_are_held_out_and_the_same_again() -> None:
+    for number in range(8):
+        one = cases.case(3, number)
+        assert split_of(one.before, one.event) == "held_out"
+        again = cases.case(3, number)
+        assert again.context.scenes[-1].words == one.context.scenes[-1].words
+        assert (again.before, again.event) == (one.before, one.event)
+
+
+def test_steering_asks_for_another_possible_event_in_unseen_words() -> None:
+    asked = 0
+    for number in range(8):
+        one = cases.case(4, number)
+        own = enabled(one.before)[0]
+        wish = cases.steered(one.before, own, Random(number))
+        if wish is not None:
+            asked += 1
+            event, words = wish
+            assert event in enabled(one.before) and event != own and parse(words) == event
+    assert asked >= 6
+
+
+def test_reader_free_tells_futures_apart() -> None:
+    one = cases.case(5, 1)
+    futures = cases.futures(one.before, one.event)
+    assert len(futures) >= 2
+    truth = clip(one.before, one.event, one.after)
+    grainy = np.clip(truth + np.random.default_rng(0).normal(0, 40, truth.shape), 0, 255).astype(np.uint8)
+    assert nearest_is(one.before, one.event, grainy)
+    assert not nearest_is(one.before, futures[1], truth)
+
+
+def test_time_that_runs_out_is_told_in_n() -> None:
+    report = Measure(Perfect(), Plan(n=3, minutes=0.0)).run()
+    assert report.plain()["n"] <= 1
+
+
+def test_the_real_pipeline_with_random_weights(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from nsp_core.model.build import tiny_pipeline
+
+    tiny_pipeline().save_pretrained(tmp_path / "tiny")
+    command = ["picturebook", "--checkpoint", str(tmp_path / "tiny"), "--json", "--n", "1", "--seed", "3"]
+    assert main.main(command) == 0
+    result = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert list(result) == KEYS and result["n"] == 1
+    assert result["words"]["mean"] == 0.0
+    assert result["ceiling"] == {"mean": 0.0, "low": 0.0, "high": 0.975, "n": 1}
+
+
+def test_a_missing_checkpoint_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main(["picturebook", "--checkpoint", str(tmp_path / "none")]) == 2
+    assert capsys.readouterr().err.strip()
+    assert main.main(["picturebook", "--n", "0"]) == 2

@@ -1,0 +1,272 @@
+"""What is measured of a model in the picture book, one case at a time.
+
+words          the event that the model tells is possible now, and its things, colours and places are right
+right_scene    the clip that it draws for its *own* words is judged `follows` (exact judge); words that tell no
+               possible event count as wrong. `cut`: the same words drawn without the last picture; only the end counts
+closed_loop    as right_scene, at the 4th and 8th scene that the model adds to a beginning, on nothing but its own
+               words, clips and tail latents
+steering       told in held-out words what shall happen (a possible event that it did not choose itself), the model
+               says that very event and its clip follows
+what_if        of two stories that differ in one fact both get a right next scene, and not the same one
+continuity     PSNR in dB of a continued clip's first frame to the last frame before it
+motion         continued clips in which the change is under way for some frames, of those that tell a possible event
+reader         the model's description of the last scene names exactly what is there
+reader_free    of the renderings of all possible futures, and of none, the told one is nearest to the clip, on the
+               pixels where they differ: a witness that does not use the reader (nor its thresholds)
+floors         what needs no model: the last picture again, the pictures of another story, the most frequent event;
+               the first two also by reader_free, and its chance
+ceiling        the true pictures through the model's autoencoder, judged like right_scene
+events         right_scene of continued clips by rule, the model's own choices and the steered ones together
+
+Knows nothing of the command line or of files. A verdict that is missing is left out, never averaged.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from random import Random
+from typing import Any
+
+import numpy as np
+
+from nsp_core.errors import UserError
+from nsp_core.types import Frames, Mode, NextScene, Predictor, SamplingOptions, Scene, SceneRequest, StoryContext
+from training.evaluate import cases
+from training.evaluate.intervals import Tally, plain
+from training.picturebook.draw import clip
+from training.picturebook.judge import MOVING_FRAMES, ExactJudge
+from training.picturebook.parse import parse, parse_world
+from training.picturebook.reader import idle, psnr
+from training.picturebook.rules import enabled, is_enabled, step
+from training.picturebook.world import Event, World
+
+log = logging.getLogger(__name__)
+
+RoundTrip = Callable[[Frames], Frames]
+FLOORS = (
+    "copy_last",
+    "other_story",
+    "most_frequent",
+    "copy_last_reader_free",
+    "other_story_reader_free",
+    "chance_reader_free",
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is measured. `minutes` stops between two cases, and what was done until then is reported."""
+
+    n: int = 64
+    seed: int = 0
+    closed_loops: int = 16
+    depth: int = 8
+    what_ifs: int = 32
+    cut: bool = True
+    minutes: float = math.inf
+
+
+@dataclass
+class Report:
+    plan: Plan
+    tallies: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
+    events: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
+    cases: int = 0
+    seconds: float = 0.0
+
+    def plain(self) -> dict[str, Any]:
+        """The object that `eval picturebook --json` prints: keys kept stable, null where nothing was measured."""
+        t = self.tallies
+        return {
+            "split": "held_out",
+            "n": self.cases,
+            "seed": self.plan.seed,
+            **{name: plain(t[name]) for name in ("reader", "words")},
+            "right_scene": {mode: plain(t[f"right_scene.{mode}"]) for mode in ("continue", "cut")},
+            "closed_loop": {depth: plain(t[f"closed_loop.{depth}"]) for depth in ("4", "8")},
+            **{name: plain(t[name]) for name in ("steering", "what_if", "continuity", "motion", "reader_free")},
+            "floors": {name: plain(t[f"floors.{name}"]) for name in FLOORS},
+            "ceiling": plain(t["ceiling"]),
+            "events": {rule: plain(tally) for rule, tally in sorted(self.events.items())},
+        }
+
+
+class Measure:
+    """Asks `predictor` case after case. `round_trip` is its autoencoder, for the ceiling."""
+
+    def __init__(self, predictor: Predictor, plan: Plan, round_trip: RoundTrip | None = None) -> None:
+        self.predictor = predictor
+        self.plan = plan
+        self.round_trip = round_trip
+        self.judge = ExactJudge()
+        self.report = Report(plan)
+        self._started = time.monotonic()
+
+    def run(self) -> Report:
+        """All measures take turns, so that each has its share when time runs out."""
+        plan = self.plan
+        pairs = cases.what_ifs(plan.seed, min(plan.what_ifs, plan.n))
+        for number in range(plan.n):
+            if self._late():
+                break
+            self.next_scene(cases.case(plan.seed, number))
+            if number < len(pairs):
+                self.what_if(number, *pairs[number])
+            if number < plan.closed_loops:
+                self.closed_loop(cases.case(plan.seed, plan.n + number))
+            self.report.cases = number + 1
+            self.report.seconds = time.monotonic() - self._started
+            log.info("case %d of %d, %.0f s", number + 1, plan.n, self.report.seconds)
+        return self.report
+
+    def _late(self) -> bool:
+        return time.monotonic() - self._started > 60 * self.plan.minutes
+
+    def _add(self, name: str, story: object, value: float | bool | None) -> None:
+        self.report.tallies[name].add(str(story), value)
+
+    # -- the model's answers --------------------------------------------------------------------------------------
+    def think(self, context: StoryContext, seed: int, steer: str | None = None) -> str:
+        """The model's words; nothing when it declines."""
+        text = ""
+        try:
+            for thought in self.predictor.think(context, steer=steer, seed=seed):
+                text = thought.text
+        except UserError:
+            return ""
+        return text
+
+    def draw(self, context: StoryContext, words: str, mode: Mode, seed: int) -> NextScene | None:
+        request = SceneRequest(context, words, mode, SamplingOptions(seed=seed, preview_every=0))
+        try:
+            last = deque(self.predictor.act(request), maxlen=1)
+        except UserError as error:
+            log.info("not drawn: %s", error)
+            return None
+        return last[0] if last and isinstance(last[0], NextScene) else None
+
+    def told(self, before: World, words: str) -> Event | None:
+        """The event that the words tell in full, if it can happen."""
+        event = parse(words)
+        return event if event is not None and is_enabled(before, event) else None
+
+    def follows(self, before: World, event: Event, made: NextScene | None, mode: Mode = "continue") -> bool | None:
+        return False if made is None else self.judge.judge_clip(before, event, made.frames, mode).passed
+
+    # -- measures -------------------------------------------------------------------------------------------------
+    def next_scene(self, one: cases.Case) -> None:
+        seed = self.plan.seed + one.number
+        last = cases.last_picture(one.context)
+        frames = one.context.scenes[-1].frames
+        assert frames is not None
+        self._add("reader", one.number, self._describes(frames, one.before))
+        words = self.think(one.context, seed)
+        event = self.told(one.before, words)
+        self._add("words", one.number, event is not None)
+        drawn = self.draw(one.context, words, "continue", seed) if words else None
+        if drawn is not None:
+            self._add("continuity", one.number, psnr(drawn.frames[0], last))
+        right = event is not None and self.follows(one.before, event, drawn)
+        self._add("right_scene.continue", one.number, right)
+        if self.plan.cut:
+            cut = self.draw(one.context, words, "cut", seed) if event is not None else None
+            self._add("right_scene.cut", one.number, event is not None and self.follows(one.before, event, cut, "cut"))
+        if event is not None:
+            self.report.events[event.rule].add(one.number, right)
+            moved = drawn is not None and self._moves(one.before, event, drawn.frames)
+            self._add("motion", one.number, moved)
+        free = event is not None and drawn is not None and nearest_is(one.before, event, drawn.frames)
+        self._add("reader_free", one.number, free)
+        self._steering(one, event, seed)
+        self._bounds(one)
+
+    def _describes(self, frames: Frames, world: World) -> bool:
+        try:
+            words = self.predictor.describe(frames).words
+        except UserError:
+            return False
+        return parse_world(words) == replace(world.seen(), scene=0)
+
+    def _moves(self, before: World, event: Event, frames: Frames) -> bool:
+        reader = self.judge.reader
+        return reader.under_way(frames, before.seen(), step(before, event).seen()) >= MOVING_FRAMES
+
+    def _steering(self, one: cases.Case, own: Event | None, seed: int) -> None:
+        asked = cases.steered(one.before, own, Random(f"steer {self.plan.seed}/{one.number}"))
+        if asked is None:
+            return
+        event, wish = asked
+        words = self.think(one.context, seed, wish)
+        right: bool | None = False
+        if self.told(one.before, words) == event:
+            right = self.follows(one.before, event, self.draw(one.context, words, "continue", seed))
+            self.report.events[event.rule].add(one.number, right)
+        self._add("steering", one.number, right)
+
+    def _bounds(self, one: cases.Case) -> None:
+        """Floors and ceiling, on the true event of the case."""
+        before, event = one.before, one.event
+        truth = clip(before, event, one.after)
+        still = np.repeat(cases.last_picture(one.context)[None], len(truth), 0)
+        stranger = cases.case(self.plan.seed + 1, one.number)
+        other = clip(stranger.before, stranger.event, stranger.after)
+        for name, frames in (("copy_last", still), ("other_story", other)):
+            self._add(f"floors.{name}", one.number, self.judge.judge_clip(before, event, frames).passed)
+            self._add(f"floors.{name}_reader_free", one.number, nearest_is(before, event, frames))
+        usual = cases.most_frequent_rule()
+        self._add("floors.most_frequent", one.number, any(e.rule == usual for e in enabled(before)))
+        self._add("floors.chance_reader_free", one.number, 1 / (len(cases.futures(before, event)) + 1))
+        if self.round_trip is not None:
+            self._add("ceiling", one.number, self.judge.judge_clip(before, event, self.round_trip(truth)).passed)
+
+    def what_if(self, number: int, pair: Any, one: StoryContext, other: StoryContext) -> None:
+        events: list[Event | None] = []
+        right: list[bool | None] = []
+        for context, world in zip((one, other), pair.worlds, strict=True):
+            words = self.think(context, self.plan.seed + number)
+            event = self.told(world, words)
+            events.append(event)
+            if event is None:
+                right.append(False)
+                continue
+            drawn = self.draw(context, words, "continue", self.plan.seed + number)
+            right.append(self.follows(world, event, drawn))
+        missing = None in right and False not in right
+        self._add("what_if", number, None if missing else all(right) and events[0] != events[1])
+
+    def closed_loop(self, one: cases.Case) -> None:
+        """From the first scene of the case, only the model's own; once it tells what can't be, all is wrong."""
+        context = StoryContext(one.context.scenes[:1])
+        start = parse_world(context.scenes[0].words)
+        assert start is not None
+        world: World | None = start
+        for depth in range(1, self.plan.depth + 1):
+            right: bool | None = False
+            if world is not None:
+                seed = self.plan.seed + 1000 * depth + one.number
+                words = self.think(context, seed)
+                event = self.told(world, words)
+                drawn = None if event is None else self.draw(context, words, "continue", seed)
+                if event is None or drawn is None:
+                    world = None
+                else:
+                    right = self.follows(world, event, drawn)
+                    context = StoryContext((*context.scenes, Scene(words, drawn.frames, drawn.latents)))
+                    world = step(world, event)
+            if depth in (4, 8):
+                self._add(f"closed_loop.{depth}", one.number, right)
+
+
+def nearest_is(before: World, event: Event, frames: Frames) -> bool:
+    """Is the rendering of `event` the nearest of all futures, where these differ?"""
+    told = cases.futures(before, event)
+    drawn = [clip(before, e, step(before, e)) for e in told] + [np.array(idle(before.seen(), len(frames)))]
+    stack = np.stack([d[2::2] for d in drawn]).astype(np.float32)  # every other frame; the first is given
+    differ = np.ptp(stack, axis=0).max(-1) > 24
+    errors = np.square(stack - frames[2::2].astype(np.float32))[:, differ].mean((1, 2))
+    return int(errors.argmin()) == 0

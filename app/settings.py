@@ -107,7 +107,7 @@ class Settings:
         values = _typed(given, "the environment")
         values.setdefault("data_dir", default_data_dir())
         values.update(_typed({k: v for k, v in overrides.items() if v is not None}, "the call"))
-        if Path(values.setdefault("model", cls.model)).is_dir():  # the worker runs in another folder than the page was started in
+        if Path(values.setdefault("model", cls.model)).is_dir():  # the worker runs in another folder than this process
             values["model"] = str(Path(values["model"]).resolve())
         return cls(**values)
 

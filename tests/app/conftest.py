@@ -28,7 +28,7 @@ def quick(folder: Path, fake: dict[str, Any] | None = None, **values: Any) -> Se
         "heartbeat_every": 0.2,
         "worker_poll": 0.02,
         "worker_poll_idle": 0.05,
-        "stop_grace": 5.0,
+        "stop_grace": 30.0,
     }
     return Settings(**{**usual, **values})
 
@@ -81,7 +81,7 @@ def open_room(make_settings: MakeSettings) -> Iterator[Callable[..., Director]]:
 def eventually() -> Callable[..., Any]:
     """Wait until a question is answered with something true, and return the answer."""
 
-    def wait(question: Callable[[], Any], *, within: float = 15.0, what: str = "") -> Any:
+    def wait(question: Callable[[], Any], *, within: float = 60.0, what: str = "") -> Any:
         deadline = time.monotonic() + within
         while time.monotonic() < deadline:
             if answer := question():

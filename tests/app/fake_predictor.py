@@ -114,6 +114,7 @@ def load(spec: str) -> Fake:
     if fake.die_on_load:
         os._exit(7)
     time.sleep(fake.load_seconds)
+    fake._note("load")
     if fake.fail_load:
         from nsp_core.errors import ModelUnavailable
 

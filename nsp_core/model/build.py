@@ -117,14 +117,17 @@ def tokenizer(corpus: Iterable[str], vocabulary: int) -> Qwen2TokenizerFast:
     return fast
 
 
-def processor(tokenizer: Qwen2TokenizerFast, patch: int = 8) -> VisionLanguageProcessor:
-    """Frames of a starter clip pass unresized: 160x96 with patch 8 and merge 2 are 60 vision tokens for two frames."""
+def processor(tokenizer: Qwen2TokenizerFast, patch: int = 16, merge: int = 1) -> VisionLanguageProcessor:
+    """Frames of a starter clip pass unresized: with patches of 16, 160x96 is 60 vision tokens for two frames.
+
+    Qwen merges 2x2 patches of 14; here a patch is one cell of the world's grid and of the latents, so nothing is merged.
+    """
     from transformers import Qwen2VLImageProcessorPil
 
     from nsp_core.model.processor import FrameProcessor, VisionLanguageProcessor
 
-    sizes = {"shortest_edge": (2 * patch) ** 2, "longest_edge": WIDTH * HEIGHT}
-    common = {"patch_size": patch, "temporal_patch_size": 2, "merge_size": 2, "size": sizes}
+    sizes = {"shortest_edge": (merge * patch) ** 2, "longest_edge": WIDTH * HEIGHT}
+    common = {"patch_size": patch, "temporal_patch_size": 2, "merge_size": merge, "size": sizes}
     return VisionLanguageProcessor(
         image_processor=Qwen2VLImageProcessorPil(**common),
         tokenizer=tokenizer,
@@ -140,7 +143,8 @@ def vision_language(
     layers: int = 4,
     vision_hidden: int = 128,
     vision_layers: int = 4,
-    patch: int = 8,
+    patch: int = 16,
+    merge: int = 1,
 ) -> Qwen2_5_VLForConditionalGeneration:
     """A small Qwen2.5-VL: about 3.3 M parameters at the starter's size. Heads are 64 wide, vision attention is full."""
     from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
@@ -173,7 +177,7 @@ def vision_language(
                 "intermediate_size": 3 * vision_hidden,
                 "num_heads": max(1, vision_hidden // 64),
                 "patch_size": patch,
-                "spatial_merge_size": 2,
+                "spatial_merge_size": merge,
                 "temporal_patch_size": 2,
                 "window_size": 320,
                 "out_hidden_size": hidden,

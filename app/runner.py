@@ -304,17 +304,19 @@ class JobRun:
 
     def keep(self, frames: Frames, fps: int, finished: NextScene | None = None) -> dict[Role, MediaFile]:
         """All files of a take, on disk before any row speaks of them."""
-        from nsp_core.media import save_frames, save_latents, write_clip, write_png
+        from nsp_core.media import HOUSE, save_frames, save_latents, write_clip, write_png
 
         media = self.store.media
         size = {"width": frames.shape[2], "height": frames.shape[1]}
         clip = {**size, "frame_count": frames.shape[0], "fps": fps, "seconds": frames.shape[0] / fps}
+        factor = HOUSE.factor(frames.shape[2], frames.shape[1])  # small clips are shown larger
+        shown = {**clip, "width": frames.shape[2] * factor, "height": frames.shape[1] * factor}
         files: dict[Role, MediaFile] = {
             "frames": media.make("npz", lambda path: save_frames(path, frames, fps), **clip),
             "first_frame": media.make("png", lambda path: write_png(path, frames[0]), **size),
             "last_frame": media.make("png", lambda path: write_png(path, frames[-1]), **size),
             "thumb": media.make("webp", lambda path: _picture(frames[len(frames) // 2]).save(path, quality=88), **size),
-            "clip": media.make("mp4", lambda path: write_clip(path, frames, fps), **clip, has_audio=True),
+            "clip": media.make("mp4", lambda path: write_clip(path, frames, fps), **shown, has_audio=True),
         }
         if finished is not None:
             files["tail_latents"] = media.make("safetensors", lambda path: save_latents(path, finished.latents))

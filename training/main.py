@@ -59,8 +59,15 @@ def provenance(resolved: Any) -> dict[str, Any]:
     """The resolved config, the exact command and the commit, kept beside every result."""
     from training import config
 
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    return {"config": config.to_dict(resolved), "command": sys.argv, "commit": commit.stdout.strip() or None}
+    return {"config": config.to_dict(resolved), "command": sys.argv, "commit": commit()}
+
+
+def commit() -> str | None:
+    try:
+        said = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    except OSError:  # a bare machine without git
+        return None
+    return said.stdout.strip() or None
 
 
 if __name__ == "__main__":

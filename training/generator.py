@@ -57,7 +57,7 @@ class GeneratorConfig:
     pairs: int = 12000
     held_out_pairs: int = 256
     wordings: int = 2
-    idle_share: float = 0.0
+    siblings: int = 3  # pairs that continue the same moment
     begin_share: float = 0.15  # pairs that are described beginnings (text-to-scene)
     width: int = 256
     layers: int = 6
@@ -82,15 +82,8 @@ class Pair:
     prompts: tuple[Prompt, ...]
 
 
-def pair_of(moment: Moment, rng: Random, wordings: int, begin_share: float) -> Pair:
-    """A training pair; the event is the story's own or any other that could happen, so that steering is learnt."""
+def pair_of(moment: Moment, event: Event, rng: Random, wordings: int) -> Pair:
     now = moment.world
-    if rng.random() < begin_share:
-        told = [describe(now, rng.choice(TRAIN_VARIANTS)) for _ in range(wordings)]
-        asks = tuple(Prompt(prompts.STARTER.draw.format(words=t)) for t in told)
-        return Pair(now, None, now, None, now, asks)
-    options = enabled(now)
-    event = rng.choice(options) if options and rng.random() < 0.5 else moment.event
     past, _ = ends_of(moment)
     past_event = moment.story.events[moment.at - 1] if moment.at else None
     clips = (pictures(past, now),)
@@ -102,12 +95,40 @@ def pair_of(moment: Moment, rng: Random, wordings: int, begin_share: float) -> P
     return Pair(past, past_event, now, event, step(now, event), tuple(asks))
 
 
-def clips_of(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
+def beginning_of(moment: Moment, rng: Random, wordings: int) -> Pair:
+    """A described beginning (text-to-scene): the pair's clip is the scene at rest."""
+    now = moment.world
+    told = [describe(now, rng.choice(TRAIN_VARIANTS)) for _ in range(wordings)]
+    return Pair(now, None, now, None, now, tuple(Prompt(prompts.STARTER.draw.format(words=t)) for t in told))
+
+
+def numbered_pair(config: GeneratorConfig, stories: list[Any], name: str, number: int) -> Pair:
+    """Pair `number` of a cache. `siblings` neighbours continue one moment of a story, by its own event and by others
+    that could happen there: the words alone tell them apart, and the clip that was is encoded once for all."""
+    shared = Random(f"{name}/{config.loop.seed}/{number // config.siblings}")
+    own = Random(f"{name}/{config.loop.seed}/{number}/own")
+    story = shared.choice(stories)
+    while not story.events:
+        story = shared.choice(stories)
+    moment = Moment(story, shared.randrange(len(story.events)))
+    others = [e for e in enabled(moment.world) if e != moment.event]
+    shared.shuffle(others)
+    events = [moment.event, *others]
+    if own.random() < config.begin_share:
+        return beginning_of(moment, own, config.wordings)
+    return pair_of(moment, events[number % config.siblings % len(events)], own, config.wordings)
+
+
+def clip_before(pair: Pair) -> np.ndarray:
     from training.picturebook.draw import clip
 
-    past = clip(pair.past, pair.past_event, pair.now) if pair.past_event else clip(pair.now, None, pair.now)
-    coming = clip(pair.now, pair.event, pair.after) if pair.event else past
-    return past, coming
+    return clip(pair.past, pair.past_event, pair.now)
+
+
+def clip_after(pair: Pair) -> np.ndarray:
+    from training.picturebook.draw import clip
+
+    return clip(pair.now, pair.event, pair.after)
 
 
 @torch.no_grad()
@@ -146,6 +167,7 @@ def make_cache(
         "weights": stamp(vae, model, queries),
         "wordings": config.wordings,
         "begin_share": config.begin_share,
+        "siblings": config.siblings,
         "seed": config.loop.seed,
     }
     if mark.exists() and json.loads(mark.read_text()) != made_with:
@@ -160,8 +182,8 @@ def make_cache(
             if path.exists() and rows_of(path) >= end - start:
                 continue
             rows: dict[str, list[Tensor]] = {"latents": [], "tails": [], "conditions": [], "labels": []}
-            for batch, before, after in draw_all([range(i, min(i + 20, end)) for i in range(start, end, 20)]):
-                rows["tails"].append(encode_clips(vae, before)[:, :, -1].bfloat16())
+            for batch, before, which, after in draw_all([range(i, min(i + 20, end)) for i in range(start, end, 20)]):
+                rows["tails"].append(encode_clips(vae, before)[which, :, -1].bfloat16())
                 rows["latents"].append(encode_clips(vae, after).bfloat16())
                 states = read_queries(model, processor, queries, [a for p in batch for a in p.prompts])
                 rows["conditions"].append(states.view(len(batch), config.wordings, *states.shape[1:]).bfloat16())
@@ -178,7 +200,7 @@ def rows_of(shard: Path) -> int:
         return int(opened.get_slice("labels").get_shape()[0])
 
 
-Drawn = tuple[list[Pair], np.ndarray, np.ndarray]
+Drawn = tuple[list[Pair], np.ndarray, list[int], np.ndarray]
 _drawn_from: tuple[GeneratorConfig, list[Any], str] | None = None  # set before workers are forked: stories are shared
 
 
@@ -200,19 +222,14 @@ def drawing(
 
 
 def draw_some(rows: range) -> Drawn:
-    """Pairs by number, with the clips (B, T, H, W, 3) that were and that come: the same on every machine."""
+    """Pairs by number, the different clips that were, which of them each pair continues, and the clips that come."""
     assert _drawn_from is not None
     config, stories, name = _drawn_from
-    batch = []
-    for i in rows:
-        rng = Random(f"{name}/{config.loop.seed}/{i}")
-        story = rng.choice(stories)
-        while not story.events:
-            story = rng.choice(stories)
-        moment = Moment(story, rng.randrange(len(story.events)))
-        batch.append(pair_of(moment, rng, config.wordings, config.begin_share))
-    drawn = [clips_of(p) for p in batch]
-    return batch, np.stack([d[0] for d in drawn]), np.stack([d[1] for d in drawn])
+    batch = [numbered_pair(config, stories, name, i) for i in rows]
+    kinds = [(p.past, p.past_event, p.now) for p in batch]
+    first = list(dict.fromkeys(kinds))
+    before = np.stack([clip_before(batch[kinds.index(k)]) for k in first])
+    return batch, before, [first.index(k) for k in kinds], np.stack([clip_after(p) for p in batch])
 
 
 def read_cache(folder: Path, null: Tensor, residual_scale: Tensor | None = None) -> Cache:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from nsp_core.errors import ConfigError
 from training import config
-from training.main import CONFIGS
+from training.main import CONFIGS, main
 from training.stages import STAGES
 
 
@@ -88,3 +89,17 @@ def test_every_shipped_config_is_one_of_its_stage_and_keeps_data_outside_the_che
         made = config.load(STAGES[stage][0], path)
         for value in vars(made).values():
             assert not isinstance(value, Path) or not value.is_relative_to(root), f"{path}: {value}"
+
+
+def test_the_command_line_takes_overrides_before_and_behind_options(capsys, tmp_path):
+    config_file = str(CONFIGS / "starter" / "vae.yaml")
+    for line in (
+        ["vae", "--config", config_file, "--dry-run", "loop.steps=3", f"out={tmp_path}"],
+        ["vae", "loop.steps=3", f"out={tmp_path}", "--dry-run"],
+    ):
+        assert main(line) == 0
+        shown = json.loads(capsys.readouterr().out)
+        assert shown["loop"]["steps"] == 3 and shown["out"] == str(tmp_path)
+    assert main(["vae", "--dry-run", "loop.stepz=3"]) == 2
+    assert "Did you mean 'loop.steps'" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from random import Random
 
 import pytest
 import torch
@@ -14,11 +13,10 @@ from safetensors.torch import load_file
 from nsp_core import prompts
 from nsp_core.errors import CheckpointMismatch
 from training import checkpoint, generator
-from training.generator import RULE_NUMBERS, make_cache, pair_of, read_cache, read_queries
+from training.generator import RULE_NUMBERS, make_cache, numbered_pair, read_cache, read_queries
 from training.main import provenance
 from training.picturebook.parse import parse, parse_world
 from training.picturebook.rules import enabled, step
-from training.reader_data import Moment
 from training.stages import load_reader, load_vae, train_generator
 from training.stories import read_pool
 
@@ -49,11 +47,10 @@ def drawn(monkeypatch):
     return ranges
 
 
-def test_a_pair_is_what_its_words_say(stories):
-    for i in range(60):
-        story = stories[i % len(stories)]
-        moment = Moment(story, i % len(story.events))
-        pair = pair_of(moment, Random(i), 2, 0.2)
+def test_a_pair_is_what_its_words_say(config, stories):
+    config = dataclasses.replace(config, wordings=2, siblings=3, begin_share=0.2)
+    pairs = [numbered_pair(config, stories, "train", i) for i in range(60)]
+    for pair in pairs:
         assert len(pair.prompts) == 2
         for prompt in pair.prompts:
             told = prompt.text.rsplit(prompts.STARTER.draw.split("{")[0], 1)[1]
@@ -62,6 +59,9 @@ def test_a_pair_is_what_its_words_say(stories):
             else:
                 assert parse(told) == pair.event and pair.event in enabled(pair.now)
                 assert pair.after == step(pair.now, pair.event) and len(prompt.clips) == 1
+    for three in (pairs[i : i + 3] for i in range(0, 60, 3)):
+        assert len({p.now for p in three}) == 1  # one moment, continued in several ways
+    assert sum(p.event is None for p in pairs) < 30
 
 
 def test_the_cache_is_sharded_and_goes_on_after_a_kill(config, parts, stories, monkeypatch):
@@ -107,7 +107,7 @@ def test_rows_of_the_cache_are_the_pairs_latents_states_and_labels(config, parts
     vae, model, processor, queries = parts
     cache = read_cache(make_cache(config, stories, parts, "train", 10), torch.zeros(4, 64))
     generator._drawn_from = (config, stories, "train")
-    pairs, _, after = generator.draw_some(range(10))
+    pairs, _, _, after = generator.draw_some(range(10))
     assert cache.latents.shape == (10, 64, 5, 6, 10) and cache.tails.shape == (10, 64, 6, 10)
     assert cache.conditions.shape == (10, 2, 4, 64) and cache.latents.dtype == torch.bfloat16
     assert cache.labels.tolist() == [RULE_NUMBERS[p.event.rule] if p.event else -1 for p in pairs]

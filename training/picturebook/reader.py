@@ -41,12 +41,12 @@ class Limits:
     """What still counts as read. Measured on renders, on autoencoder round trips and on mush (tests, DECISIONS.md)."""
 
     sky_error: float = 26.0  # root mean square on the pixels that no thing can cover, of 255
-    sky_blend: float = 0.36  # how far towards another sky or ground; 0.5 is half way
-    thing_error: float = 46.0  # on the pixels of the thing
-    empty_error: float = 24.0  # in the window of an empty slot
-    thing_blend: float = 0.36  # how far towards another thing, state or colour, or towards nothing
+    sky_blend: float = 0.33  # how far towards another sky or ground; 0.5 is half way
+    thing_error: float = 44.0  # on the pixels of the thing
+    empty_error: float = 27.0  # in the window of an empty slot
+    thing_blend: float = 0.33  # how far towards another thing, state or colour, or towards nothing
     explained: float = 0.72  # share of the thing's contrast with the ground that the rendering explains
-    detail: float = 0.45  # share of the rendering's edges that is there; mush has none
+    detail: float = 0.28  # share of the rendering's edges that is there; mush has none
     tail_error: float = 36.0  # of the frames before the last, on the worst thing or behind all things
     moving: float = 0.3  # a frame is under way when it is this far from both ends, of the way between them
 

@@ -13,15 +13,32 @@ from training.picturebook.words import describe
 from training.picturebook.world import Thing, World
 
 BEGINNINGS: tuple[tuple[str, World], ...] = (
-    ("A seed in the rain", World("meadow", "day", "rain", (Thing(0, "plant", "seed", "red"), Thing(2, "house", "dark", "blue")))),
-    ("An egg in the sun", World("shore", "day", "clear", (Thing(0, "bird", "egg", "yellow"), Thing(2, "plant", "seed", "purple")))),
+    (
+        "A seed in the rain",
+        World("meadow", "day", "rain", (Thing(0, "plant", "seed", "red"), Thing(2, "house", "dark", "blue"))),
+    ),
+    (
+        "An egg in the sun",
+        World("shore", "day", "clear", (Thing(0, "bird", "egg", "yellow"), Thing(2, "plant", "seed", "purple"))),
+    ),
     (
         "A balloon and a candle",
-        World("shore", "day", "clear", (Thing(0, "balloon", "floating", "purple"), Thing(1, "candle", "lit"), Thing(2, "cat", "asleep"))),
+        World(
+            "shore",
+            "day",
+            "clear",
+            (Thing(0, "balloon", "floating", "purple"), Thing(1, "candle", "lit"), Thing(2, "cat", "asleep")),
+        ),
     ),
     ("A bear in the snow", World("mountain", "day", "snow", (Thing(0, "bear", "awake"), Thing(1, "puddle", "water")))),
-    ("Wind and a tower", World("meadow", "day", "wind", (Thing(0, "ball", "resting", "yellow"), Thing(1, "blocks", "tower", "blue")))),
-    ("A house at night", World("shore", "night", "clear", (Thing(0, "house", "dark", "red"), Thing(1, "cat", "awake")))),
+    (
+        "Wind and a tower",
+        World("meadow", "day", "wind", (Thing(0, "ball", "resting", "yellow"), Thing(1, "blocks", "tower", "blue"))),
+    ),
+    (
+        "A house at night",
+        World("shore", "night", "clear", (Thing(0, "house", "dark", "red"), Thing(1, "cat", "awake"))),
+    ),
 )
 
 

@@ -23,7 +23,11 @@ from training.picturebook.world import COLOURED, COLOURS, LIGHTS, PLACES, STATES
 
 RULE_SHARE = 0.25  # clips that show a rule with its own motion; the others are any change at all
 SPRITES = tuple((k, s) for k, states in STATES.items() for s in states)
-WEATHERS_OF = {"meadow": ("clear", "rain", "wind"), "shore": ("clear", "rain", "wind"), "mountain": ("clear", "snow", "wind")}
+WEATHERS_OF = {
+    "meadow": ("clear", "rain", "wind"),
+    "shore": ("clear", "rain", "wind"),
+    "mountain": ("clear", "snow", "wind"),
+}
 
 
 def random_thing(rng: np.random.Generator, slot: int) -> Thing:

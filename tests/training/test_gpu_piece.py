@@ -160,13 +160,15 @@ def test_wheels_are_installed_without_network_where_only_the_script_looks(tmp_pa
 
 TINY_STAGES = {
     "vae": "width=8 still_batch=2 clip_batch=2 clip_frames=9",
-    "reader": "hidden=64 layers=1 vision_hidden=64 vision_layers=1 queries=4 caption_channels=32 batch=4 draw_batch=2",
+    "reader": "hidden=64 layers=1 vision_hidden=64 vision_layers=1 queries=4 caption_channels=32 batch=4 draw_batch=2"
+    " held_out_stories=1",
     "generator": "width=32 layers=1 heads=1 pairs=8 held_out_pairs=8 compile=false flow.batch=4",
 }
 TINY = [f"{stage}.{s}" for stage, v in TINY_STAGES.items() for s in (*v.split(" "), "threads=1", "loop.steps=1")]
 
 
 @pytest.mark.full
+@pytest.mark.timeout(900)
 def test_a_piece_trains_all_stages_and_the_next_machine_goes_on(tmp_path):
     """First machine: the autoencoder is cut off. Its parcel goes to a second one, which finishes everything."""
 

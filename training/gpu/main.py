@@ -257,6 +257,8 @@ def run_until(arguments: list[str], environment: dict[str, str], seconds: float)
         process.send_signal(signal.SIGTERM)
         code = process.wait(60)
         return PREEMPTED if code in (PREEMPTED, -signal.SIGTERM) else code
+    finally:
+        process.kill()  # nothing is left running when this script is stopped
 
 
 def join(parcel: Path, work: Path) -> int:

@@ -26,7 +26,7 @@ from training.picturebook.scenes import story
 from training.picturebook.words import LANGUAGE_VERSION, describe, instructions, tell, vocabulary
 from training.stages import from_run, load_reader, load_vae, put_average
 
-IN_WORLD_PSNR = 26.0  # renders of the world pass the autoencoder well above this, photographs well below
+IN_WORLD_GAIN = 5.5  # in dB, see NextScenePipeline.fidelity: the world's renders lie well above, photographs well below
 
 
 def assemble(vae_run: Path, reader_run: Path, generator_run: Path | None) -> NextScenePipeline:
@@ -51,7 +51,7 @@ def assemble(vae_run: Path, reader_run: Path, generator_run: Path | None) -> Nex
         vae=vae,
         scheduler=build.scheduler(),
         residual_scale=scale,
-        in_world_psnr=IN_WORLD_PSNR,
+        in_world_gain=IN_WORLD_GAIN,
     )
     pipeline.language = starter_language()
     return pipeline

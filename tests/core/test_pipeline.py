@@ -336,13 +336,13 @@ def test_a_picture_that_the_autoencoder_does_not_know_is_not_in_its_world(pipeli
     seen = pipeline.describe(golden.last_clip())
     assert seen.in_world and 0 < seen.confidence < 1
     fidelity = pipeline.fidelity(golden.last_clip())
-    pipeline.register_to_config(in_world_psnr=fidelity + 0.1)
+    pipeline.register_to_config(in_world_gain=fidelity + 0.1)
     try:
         assert not pipeline.describe(golden.last_clip()).in_world
-        pipeline.register_to_config(in_world_psnr=fidelity - 0.1)
+        pipeline.register_to_config(in_world_gain=fidelity - 0.1)
         assert pipeline.describe(golden.last_clip()).in_world
     finally:
-        pipeline.register_to_config(in_world_psnr=0.0)
+        pipeline.register_to_config(in_world_gain=-100.0)
 
 
 def test_it_is_a_predictor(pipeline: NextScenePipeline) -> None:

@@ -71,7 +71,7 @@ def test_what_is_shipped_is_what_was_trained_with(exported, runs):
     assert torch.equal(pipeline.connector.queries.float(), reader.connector.queries)
     for name, tensor in reader.model.state_dict().items():
         assert torch.equal(pipeline.vision_language.state_dict()[name].float(), tensor), name
-    assert pipeline.config.in_world_psnr == export.IN_WORLD_PSNR
+    assert pipeline.config.in_world_gain == export.IN_WORLD_GAIN
     assert len(pipeline.config.residual_scale) == 64
 
 

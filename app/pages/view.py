@@ -5,7 +5,6 @@ Knows nothing of Gradio, and changes nothing. A view is plain JSON for the scrip
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,13 +75,15 @@ class Views:
         if place.story is None:
             return self.home()
         try:
+            # jobs before scenes: a drawing that ends in between is then shown as going on, never as not drawn
+            jobs = self.store.jobs.recent(owner_id=self.owner_id, story_id=place.story, limit=60)
             story = self.stories.story(place.story)
             tree = self.stories.tree(place.story)
         except NotFound as error:
             return self.home({"kind": "info", "text": str(error)})
         if story.deleted_at is not None or not len(tree):
             return self.home({"kind": "info", "text": f"“{story.title}” is among the things thrown away."})
-        return self.room(story, tree, place.scene)
+        return self.room(story, tree, jobs, place.scene)
 
     def home(self, notice: dict[str, Any] | None = None) -> dict[str, Any]:
         return {
@@ -117,11 +118,10 @@ class Views:
             },
         }
 
-    def room(self, story: Story, tree: Tree, scene_id: str | None) -> dict[str, Any]:
+    def room(self, story: Story, tree: Tree, recent: tuple[Job, ...], scene_id: str | None) -> dict[str, Any]:
         wanted = next((one for one in (scene_id, story.head_scene_id) if one is not None and one in tree), None)
         here = tree[wanted] if wanted is not None else max(tree, key=lambda scene: scene.id)
         path = shown_path(tree, here.id)
-        recent = self.store.jobs.recent(owner_id=self.owner_id, story_id=story.id, limit=60)
         open_jobs = [job for job in recent if job.is_open]
         drawing = {job.scene_id for job in open_jobs if job.kind == "draw" and job.scene_id}
         job = next((job for job in open_jobs if job.scene_id == here.id and job.kind in ("think", "draw")), None)
@@ -160,7 +160,6 @@ class Views:
 
     def _frame(self, page: str, place: Place) -> dict[str, Any]:
         return {
-            "stamp": next(_stamps),
             "page": page,
             "here": place.json(),
             "engine": self._engine(),
@@ -183,6 +182,3 @@ class Views:
         if worker is not None and worker.state in ("starting", "loading"):
             return {"state": "loading", "text": "Waking up …", "title": WAKING, "waking": True}
         return {"state": "ready", "text": ""}
-
-
-_stamps = itertools.count(1)

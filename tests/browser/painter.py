@@ -89,7 +89,7 @@ class Painter(Fake):
             frames[0] = first
         noise = np.random.default_rng(options.seed).integers(0, 256, frames.shape, dtype=np.uint8)
         for step in range(1, total + 1):
-            time.sleep(self.step_seconds)
+            time.sleep(3.0 if "slowly" in request.words else self.step_seconds)  # a word to test with
             if should_stop and should_stop():
                 raise Cancelled("Stopped.")
             share = step / total

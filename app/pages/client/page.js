@@ -95,12 +95,10 @@ function fromAddress() {
 
 async function call(name, message) {
   const mine = ++asked;
+  let answer = null;
   try {
-    const answer = await server[name](message);
-    if (offline) tell({ kind: "info", text: "The story room is back. Nothing was lost." });
-    offline = 0;
-    if (mine === asked) show(answer);
-    return answer;
+    answer = await server[name](message);
+    if (!answer || !answer.here) throw new Error("no view");
   } catch (error) {
     offline += 1;
     if (offline > 1 || name === "act") {
@@ -109,6 +107,12 @@ async function call(name, message) {
     plan();
     return null;
   }
+  const back = offline > 0 && toast.dataset.kind === "error";
+  offline = 0;
+  if (mine === asked) show(answer);
+  if (back) tell({ kind: "info", text: "The story room is back. Nothing was lost." });
+  plan();
+  return answer;
 }
 
 async function act(what, details) {

@@ -1,0 +1,96 @@
+"""The story room as a person uses it: what can be pressed and what can be seen, in the words of the page."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+SLOW = 60_000  # milliseconds; a busy machine draws slowly
+
+
+@dataclass(frozen=True)
+class Sayings:
+    begin: str
+    steer: str
+    words: str
+    outside: str
+
+
+@dataclass
+class Room:
+    page: Page
+    address: str
+    sayings: Sayings
+    errors: list[str] = field(default_factory=list)
+    visited: set[str] = field(default_factory=set)
+
+    # seeing -----------------------------------------------------------------------------------------------------
+
+    def wait_ready(self) -> None:
+        self.page.wait_for_selector('.wn[data-ready="yes"]', timeout=SLOW)
+
+    def wait_for(self, kind: str) -> None:
+        """Until the side of the words is in that state: rest, thinking, choose, drawing, undrawn, offers."""
+        self.page.wait_for_selector(f'.wn-words[data-kind="{kind}"]', timeout=SLOW)
+
+    def scenes(self) -> list[str]:
+        return self.page.locator(".wn-card .wn-card-words").all_inner_texts()
+
+    def notice(self) -> str:
+        self.page.wait_for_selector(".wn-notice:not([hidden])", timeout=SLOW)
+        return self.page.locator(".wn-notice p").inner_text()
+
+    def said(self) -> str:
+        return self.page.locator(".wn-words .wn-said").inner_text()
+
+    # doing ------------------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        self.page.get_by_label("Or say what can be seen").fill(self.sayings.begin)
+        self.page.get_by_role("button", name="Begin with these words").click()
+        self.wait_for("drawing")
+        self.wait_for("rest")
+
+    def ask(self, steer: str = "") -> list[str]:
+        """What happens next? Returns the ways it could go."""
+        if steer:
+            self.page.locator("#wn-steer").fill(steer)
+        self.page.get_by_role("button", name="What happens next?", exact=False).last.click()
+        self.wait_for("choose")
+        return self.page.locator(".wn-choice .wn-thought").all_inner_texts()
+
+    def draw(self, way: int = 0, words: str = "") -> None:
+        if way:
+            self.page.locator(".wn-choice li").nth(way).click()
+        if words:
+            self.page.locator("#wn-edit").fill(words)
+        self.page.get_by_role("button", name="Draw it").click()
+        self.wait_for("drawing")
+        self.wait_for("rest")
+
+    def go_to(self, number: int) -> None:
+        card = self.page.locator(".wn-card").nth(number - 1)
+        card.click()
+        self.page.wait_for_selector(f'.wn-cards li:nth-child({number}) [aria-current="true"]', timeout=SLOW)
+
+    def play_through(self) -> list[str]:
+        """Play from the start to the end; returns the captions in the order they were shown."""
+        captions: list[str] = []
+        self.page.get_by_role("button", name="Play from the start").click()
+        deadline = time.monotonic() + 45
+        while self.page.locator(".wn-playing").count():
+            caption = self.page.locator(".wn-caption").inner_text()
+            if not captions or captions[-1] != caption:
+                captions.append(caption)
+            assert time.monotonic() < deadline, captions
+            self.page.wait_for_timeout(40)
+        return captions
+
+    def picture(self, path: Path) -> None:
+        self.page.wait_for_timeout(400)
+        self.page.screenshot(path=str(path), full_page=True)

@@ -17,7 +17,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -31,6 +31,7 @@ from torch import Tensor
 from nsp_core import prompts
 from nsp_core.errors import CheckpointMismatch
 from nsp_core.latents import normalise
+from nsp_core.model import build
 from nsp_core.model.vision_language import Prompt, prepare, query_states
 from training.flow_matching import Cache, FlowConfig
 from training.loop import LoopConfig
@@ -58,6 +59,7 @@ class GeneratorConfig:
     held_out_pairs: int = 256
     wordings: int = 2
     siblings: int = 3  # pairs that continue the same moment
+    frozen_share: float = 0.15  # moments whose last clip is a still
     begin_share: float = 0.15  # pairs that are described beginnings (text-to-scene)
     width: int = 256
     layers: int = 6
@@ -80,6 +82,7 @@ class Pair:
     event: Event | None
     after: World
     prompts: tuple[Prompt, ...]
+    frozen: bool = False  # what was is a still picture that somebody brought: not even the rain moves
 
 
 def pair_of(moment: Moment, event: Event, rng: Random, wordings: int) -> Pair:
@@ -111,17 +114,21 @@ def numbered_pair(config: GeneratorConfig, stories: list[Any], name: str, number
     while not story.events:
         story = shared.choice(stories)
     moment = Moment(story, shared.randrange(len(story.events)))
+    frozen = shared.random() < config.frozen_share
     others = [e for e in enabled(moment.world) if e != moment.event]
     shared.shuffle(others)
     events = [moment.event, *others]
     if own.random() < config.begin_share:
         return beginning_of(moment, own, config.wordings)
-    return pair_of(moment, events[number % config.siblings % len(events)], own, config.wordings)
+    pair = pair_of(moment, events[number % config.siblings % len(events)], own, config.wordings)
+    return replace(pair, frozen=frozen)
 
 
 def clip_before(pair: Pair) -> np.ndarray:
-    from training.picturebook.draw import clip
+    from training.picturebook.draw import clip, still
 
+    if pair.frozen:
+        return np.repeat(still(pair.now)[None], build.FRAMES, 0)
     return clip(pair.past, pair.past_event, pair.now)
 
 
@@ -168,6 +175,7 @@ def make_cache(
         "wordings": config.wordings,
         "begin_share": config.begin_share,
         "siblings": config.siblings,
+        "frozen_share": config.frozen_share,
         "seed": config.loop.seed,
     }
     if mark.exists() and json.loads(mark.read_text()) != made_with:
@@ -226,7 +234,7 @@ def draw_some(rows: range) -> Drawn:
     assert _drawn_from is not None
     config, stories, name = _drawn_from
     batch = [numbered_pair(config, stories, name, i) for i in rows]
-    kinds = [(p.past, p.past_event, p.now) for p in batch]
+    kinds = [(p.past, p.past_event, p.now, p.frozen) for p in batch]
     first = list(dict.fromkeys(kinds))
     before = np.stack([clip_before(batch[kinds.index(k)]) for k in first])
     return batch, before, [first.index(k) for k in kinds], np.stack([clip_after(p) for p in batch])

@@ -1,4 +1,4 @@
-"""Six beginnings for the page and the tests: python -m training.picturebook.examples assets/examples"""
+"""Six beginnings, gently moving, for the page and the tests: python -m training.picturebook.examples assets/examples"""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from training.picturebook.draw import still
+from training.picturebook.draw import clip
 from training.picturebook.words import describe
 from training.picturebook.world import Thing, World
 
@@ -46,8 +46,10 @@ def make_examples(out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     entries = []
     for title, world in BEGINNINGS:
-        name = title.lower().replace(" ", "-") + ".png"
-        Image.fromarray(still(world)).save(out / name, optimize=True)
+        name = title.lower().replace(" ", "-") + ".webp"
+        frames = [Image.fromarray(f) for f in clip(world, None, world)]
+        options = {"duration": 125, "loop": 0, "lossless": True, "method": 6}
+        frames[0].save(out / name, save_all=True, append_images=frames[1:], **options)
         entries.append({"title": title, "words": describe(world), "image": name})
     (out / "examples.json").write_text(json.dumps(entries, indent=1) + "\n")
 

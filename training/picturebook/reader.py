@@ -38,7 +38,12 @@ Look = tuple[str, str, str | None]  # kind, state, colour as it shows
 
 @dataclass(frozen=True)
 class Limits:
-    """What still counts as read. Measured on renders, on autoencoder round trips and on mush (tests, DECISIONS.md)."""
+    """What still counts as read.
+
+    Measured on 420 slots through an autoencoder of only 23 dB (none misread; worst: sky error 21 and blend .23, thing
+    error 39, blend .26, explained .83, empty error 26; detail .41 in the lowest hundredth) and on mush, which is far on
+    the other side of at least one limit. Blur of a radius of 1.5 px is still read, of 2.5 px no more.
+    """
 
     sky_error: float = 26.0  # root mean square on the pixels that no thing can cover, of 255
     sky_blend: float = 0.33  # how far towards another sky or ground; 0.5 is half way

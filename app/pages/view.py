@@ -21,12 +21,13 @@ UPLOAD_LIMIT = 200 * 2**20
 
 LIMITS = (
     "So far I only know a small picture-book world: eggs and birds, seeds and flowers, snowmen, balls, cats and bears "
-    "on a meadow, a shore or a mountain. Your picture is from somewhere else, so I will not pretend to know what "
-    "happens in it. You can:"
+    "on a meadow, at a shore or on a mountain. Your picture comes from somewhere else, and I will not pretend to know "
+    "what happens in it."
 )
 BIGGER = (
-    "Your own photos and films can be continued by a big model: a graphics card with 24 GB of memory or more and about "
-    "40 GB of disk. It is not part of this version yet; your picture and your story stay as they are until then."
+    "A big model that continues anybody's photos and films has about 10 billion numbers: 22 GB of disk, and a graphics "
+    "card with 24 GB of memory, or about 12 GB with its reader in 4 bits. This version cannot load one yet; your "
+    "picture and your story stay as they are until it can."
 )
 
 

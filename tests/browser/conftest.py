@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,7 +40,7 @@ class Server:
     data: Path
     port: int
     environment: dict[str, str]
-    extra: list[str] = field(default_factory=list)
+    steps: int | None = STEPS
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -57,7 +57,7 @@ class Server:
 
     def start(self) -> None:
         command = [sys.executable, "-m", "app.main", "--port", str(self.port), "--data-dir", str(self.data)]
-        command += ["--no-browser", "--steps", str(STEPS), *self.extra]
+        command += ["--no-browser", *(["--steps", str(self.steps)] if self.steps else [])]
         before = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
@@ -87,10 +87,10 @@ def painted() -> dict[str, str]:
     return {"WHATNEXT_PREDICTOR": "tests.browser.painter:load", "WHATNEXT_MODEL": "{}"}
 
 
-def new_server(folder: Path, environment: dict[str, str]) -> Server:
+def new_server(folder: Path, environment: dict[str, str], *, steps: int | None = STEPS) -> Server:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        made = Server(folder / "data", int(probe.getsockname()[1]), environment)
+        made = Server(folder / "data", int(probe.getsockname()[1]), environment, steps)
     made.start()
     return made
 

@@ -66,7 +66,7 @@ class Room:
 
     def draw(self, way: int = 0, words: str = "") -> None:
         if way:
-            self.page.locator(".wn-choice li").nth(way).click()
+            self.page.locator(".wn-choice > div").nth(way).click()
         if words:
             self.page.locator("#wn-edit").fill(words)
         self.page.get_by_role("button", name="Draw it").click()

@@ -123,6 +123,7 @@ def test_an_open_page_outlives_its_program(own_painter: Server, open_room: OpenR
     own_painter.stop()
     room.page.keyboard.press("n")
     assert "does not answer" in room.notice()
+    keep(room, "program-gone")
     own_painter.start()
     room.page.wait_for_function(
         "!document.querySelector('.wn-notice').textContent.includes('does not answer')", timeout=30_000

@@ -58,7 +58,7 @@ function icon(name) {
 
 const media = (name) => (name ? "/media/" + encodeURIComponent(name) : "");
 const plural = (n, one, many) => n + " " + (n === 1 ? one : many);
-const isText = (node) => !!node && (node.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(node.tagName || ""));
+const isText = (node) => !!node && (/^(TEXTAREA|SELECT)$/.test(node.tagName || "") || (node.tagName === "INPUT" && !/^(radio|checkbox)$/.test(node.type)));
 
 function announce(text) {
   if (say.textContent !== text) say.textContent = text;
@@ -193,7 +193,7 @@ function drawTop() {
   if (view.engine && view.engine.text) {
     parts.push(h("span.wn-engine", { "data-state": view.engine.state, title: view.engine.title || null }, view.engine.text));
   }
-  if (view.story) {
+  if (view.page === "room") {
     parts.push(h("button.wn-quiet", { type: "button", onclick: () => goHome() }, icon("book"), h("span", {}, "All stories")));
     if (view.reel) {
       parts.push(h("a.wn-quiet.wn-reel", { href: view.reel, download: "" , title: "One film of all the scenes on this path, with captions" }, icon("save"), h("span", {}, "Save the film")));

@@ -19,6 +19,7 @@ document.addEventListener("keydown", (event) => {
   if (!view || view.page !== "room" || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
   if (event.key === "Escape" && view.job) return void act("cancel", { job: view.job.id });
   if (isText(event.target)) return;
+  if (event.target.type === "radio" && event.key.startsWith("Arrow")) return; // those choose among the ways
   const onControl = event.target.closest && event.target.closest("button, a, summary");
   const does = {
     Enter: () => { if (!onControl) press(); },
@@ -28,7 +29,8 @@ document.addEventListener("keydown", (event) => {
     " ": () => { if (!onControl) player.toggle(); },
     p: () => player.toggle(),
   }[event.key.length === 1 ? event.key.toLowerCase() : event.key];
-  if (!does || (event.key === "Enter" || event.key === " ") && onControl) return;
+  const natively = onControl || event.target.tagName === "INPUT";
+  if (!does || (event.key === "Enter" && onControl) || (event.key === " " && natively)) return;
   event.preventDefault();
   does();
 });

@@ -116,22 +116,29 @@ const player = (() => {
     [...dots.children].forEach((dot, index) => dot.classList.toggle("wn-on", index === at));
   }
 
-  // The chosen scene at rest: its last picture, or played once when it is new here.
+  // The chosen scene: played once when it comes new, then at rest on its last picture. What was shown before stays until
+  // the clip has something to show; the last picture must not give the ending away.
   function rest(one, fresh) {
     shownClip = one.clip;
-    poster.hidden = !(one.last || one.thumb);
-    if (one.last || one.thumb) poster.src = media(one.last || one.thumb);
-    if (!one.clip || (!fresh && calm.matches)) return raise(-1);
+    const settle = () => {
+      const still = one.last || one.thumb;
+      poster.hidden = !still;
+      if (still) poster.src = media(still);
+    };
+    const stand = () => { settle(); raise(-1); };
+    if (!one.clip || !fresh || calm.matches) return stand();
     const index = front < 0 ? 0 : 1 - front;
     const video = videos[index];
     load(video, one.clip);
     video.muted = true;
     video.onended = null;
-    if (fresh && !calm.matches) {
-      video.currentTime = 0;
-      whenPainted(video, () => { if (!run) raise(index); });
-      video.play().catch(() => raise(-1));
-    } else raise(-1);
+    video.currentTime = 0;
+    whenPainted(video, () => {
+      if (run || shownClip !== one.clip) return;
+      raise(index);
+      settle();
+    });
+    video.play().catch(() => { if (!run && shownClip === one.clip) stand(); });
   }
 
   function before_(now, one) {
@@ -159,6 +166,7 @@ const player = (() => {
     }
     if (!run) caption.textContent = drawing && job.kind === "draw" ? job.words || "" : one ? one.words : "";
     const many = now.path.filter((scene) => scene.clip).length;
+    bar2.hidden = !now.path.length;
     bar2.style.visibility = many ? "visible" : "hidden"; // keeps its place, so that nothing jumps
     replay.hidden = !(one && one.clip);
     if (dots.children.length !== now.path.length) dots.replaceChildren(...now.path.map(() => h("i")));

@@ -92,7 +92,7 @@ const words = (() => {
           box.value = text;
           keep(draft, { pick: index, text });
         });
-        return h("li", {}, pick, h("label.wn-thought", { for: "wn-thought-" + index }, text));
+        return h("div", {}, pick, h("label.wn-thought", { for: "wn-thought-" + index }, text));
       });
       const cut = h("input", { type: "checkbox", id: "wn-cut" });
       cut.checked = !!saved.cut;
@@ -100,7 +100,7 @@ const words = (() => {
       parts.cut = cut;
       add(
         h("p.wn-kicker", {}, draft.alternatives.length > 1 ? "It could go like this" : "What happens next"),
-        draft.alternatives.length > 1 ? h("ul.wn-thoughts.wn-choice", { role: "radiogroup", "aria-label": "Ways to go on" }, cards) : null,
+        draft.alternatives.length > 1 ? h("div.wn-thoughts.wn-choice", { role: "radiogroup", "aria-label": "Ways to go on" }, cards) : null,
         h("div.wn-field", {}, h("label", { for: "wn-edit" }, "The words to draw ", h("span.wn-small", {}, "(yours to change)")), box),
         h("div.wn-check", {}, cut, h("label", { for: "wn-cut" }, "Cut to a fresh picture", h("span.wn-small", {}, " instead of carrying straight on"))),
         h("div.wn-row", {},
@@ -148,7 +148,9 @@ const words = (() => {
         h("div.wn-field", {}, h("label", { for: "wn-retell" }, "Tell it in words that I know"), box),
         offers.known && offers.known.length ? h("details.wn-more", {}, h("summary", {}, "What do you know?"), h("ul.wn-known", {}, offers.known.map((word) => h("li", {}, h("button", { type: "button", onclick: () => use(word) }, word))))) : null,
         h("button.wn-first", { type: "button", "data-primary": "", onclick: () => act("retell", { words: box.value.trim() }) }, "Retell it in the picture-book world"),
-        h("button.wn-second", { type: "button", onclick: () => act("keep_still", { words: box.value.trim() }) }, "Keep it as a still first scene"),
+        h("div.wn-row", {},
+          h("button.wn-second", { type: "button", onclick: () => act("keep_still", { words: box.value.trim() }) }, "Keep it as a still first scene"),
+          h("button.wn-quiet", { type: "button", onclick: goHome }, "Later")),
         h("details.wn-more", {}, h("summary", {}, "What would a bigger model need?"), h("p", {}, offers.bigger)));
     },
   };

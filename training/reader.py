@@ -63,6 +63,9 @@ class ReaderConfig:
     device: str = "cpu"
     minutes: float = math.inf
     init: Path | None = None
+    # A run folder whose generator is already trained: words go on improving, the queries' states stay where they are
+    anchor: Path | None = None
+    anchor_weight: float = 10.0
 
 
 class Reader(nn.Module):
@@ -105,6 +108,7 @@ class ReaderObjective:
     module: Reader
     stories: list[Story]
     held_out: list[Story] = field(default_factory=list)
+    anchor: Reader | None = None  # a frozen reader whose query states are kept
 
     def moment(self, rng: np.random.Generator, depth: int) -> Moment:
         """A place in a story at most `depth` scenes after its beginning."""
@@ -215,6 +219,11 @@ class ReaderObjective:
         logits = self.module.model.lm_head(hidden[:, :-1]).float()
         losses = functional.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten(), reduction="none")
         language = (losses.view(len(samples), -1) * mask[:, 1:]).sum() / mask[:, 1:].sum()
+        if self.anchor is not None:
+            with torch.no_grad():
+                kept, _ = query_states(self.anchor.model, inputs, self.anchor.connector.queries)
+            drift = (states.float() - kept.float()).square().mean() / kept.float().var()
+            language = language + self.config.anchor_weight * drift
         heads = self.module.coming(states.float().flatten(1)).split(list(TARGETS), 1)
         truth = torch.tensor([target(s.after) for s in samples], device=self.device)
         return language, sum(functional.cross_entropy(h, truth[:, i]) for i, h in enumerate(heads)) / len(heads)

@@ -45,7 +45,14 @@ def train_reader(config: ReaderConfig, resume: bool) -> int:
         initial = checkpoint.load(config.init)
         reader.load_state_dict(initial.model)
     held_out = read_pool(config.stories.with_name("stories_held_out.jsonl"), config.held_out_stories)
-    objective = ReaderObjective(config, processor, reader.to(config.device), read_pool(config.stories), held_out)
+    anchor = None
+    if config.anchor is not None:
+        _, _, anchor = load_reader(config.anchor)
+        reader.load_state_dict(anchor.state_dict())
+        reader.connector.requires_grad_(False)
+        anchor.to(config.device)
+    reader.to(config.device)
+    objective = ReaderObjective(config, processor, reader, read_pool(config.stories), held_out, anchor)
     return loop.train(
         objective,
         config.loop,

@@ -394,9 +394,9 @@ def predict_velocity(
     Training calls this too: what is trained is what is shipped.
     """
     batch, _, frames, height, width = x.shape
-    timestep = sigma.to(x)[:, None].expand(batch, frames * height * width) * flow.TRAIN_TIMESTEPS
+    timestep = sigma.to(x) * flow.TRAIN_TIMESTEPS  # one a sample; one a token costs time, so only where they differ
     if clean_frames:
-        timestep = timestep.clone()
+        timestep = timestep[:, None].repeat(1, frames * height * width)
         timestep[:, : clean_frames * height * width] = 0
     out = transformer(
         hidden_states=pack(x).to(transformer.dtype),

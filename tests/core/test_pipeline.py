@@ -250,7 +250,7 @@ def test_the_clean_frame_is_at_timestep_zero(pipeline: NextScenePipeline) -> Non
     assert seen[0].shape == (1, 300)
     assert (seen[0][0, :60] == 0).all()
     torch.testing.assert_close(seen[0][0, 60:], torch.full((240,), 333.7))  # a float: truncation loses fine steps
-    torch.testing.assert_close(seen[1], torch.full((1, 300), 333.7))
+    torch.testing.assert_close(seen[1], torch.tensor([333.7]))
 
 
 # --- progress, previews, cancel -------------------------------------------------------------------------------------

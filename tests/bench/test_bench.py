@@ -1,0 +1,59 @@
+"""The bench runs and answers in its stable shape. No time is asserted: machines differ, and a busy one says nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.bench.main import line_of, missing, row
+from tests.bench.model import paired_ratio
+from tests.bench.page import last_line
+
+KEYS = {"what", "value", "unit", "peer", "peer_value", "ratio", "bar", "ok"}
+
+
+@pytest.mark.full  # it starts five programs
+@pytest.mark.timeout(900)
+def test_the_bench_runs_and_prints_its_rows(root: Path, tmp_path: Path) -> None:
+    from nsp_core.model.build import tiny_pipeline
+
+    tiny_pipeline().save_pretrained(tmp_path / "tiny")
+    command = [sys.executable, "-m", "tests.bench.main", "--quick", "--json", "--starter", str(tmp_path / "tiny")]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, env=dict(os.environ))
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout.splitlines()[-1])["rows"]
+    assert all(set(each) == KEYS for each in rows)
+    assert all(isinstance(each["ok"], bool) and each["bar"] > 0 for each in rows)
+    measured = [each["what"] for each in rows if each["value"] is not None]
+    for what in ("words and a finished clip, 2", "AVX2 only", "first preview", "most memory", "page ready", "cut reel"):
+        assert any(what in each for each in measured), f"{what} is missing: {[each['what'] for each in rows]}"
+    assert "(tiny)" in rows[0]["what"], "a row must say which model was timed"
+    compared = next(each for each in rows if each["peer"] and "LTXPipeline" in each["peer"])
+    assert compared["ratio"] == pytest.approx(compared["value"] / compared["peer_value"], rel=0.01)
+
+
+def test_a_row_that_was_not_measured_is_not_ok() -> None:
+    lost = missing("page ready", "s", 5.0, RuntimeError("it ended"))
+    assert set(lost) == KEYS and lost["value"] is None and lost["ok"] is False and "it ended" in lost["what"]
+    assert "MISS" in line_of(lost)
+    assert row("a", 4.0, "s", bar=5.0)["ok"] is True
+    assert row("a", 6.0, "s", bar=5.0)["ok"] is False
+    assert row("a", 4.0, "s", bar=5.0, holds=False)["ok"] is False
+
+
+def test_ratios_are_of_neighbours() -> None:
+    """A machine that grows slower during the run slows both down: the ratio stays."""
+    ours, theirs = [1.0, 2.0, 4.0, 8.0, 3.0], [2.0, 4.0, 8.0, 16.0, 3.0]
+    ratio, noise = paired_ratio(ours, theirs)
+    assert ratio == 0.5 and 0 < noise < 0.5
+    assert paired_ratio([1.0], [2.0]) == (0.5, 0.0)
+
+
+def test_the_last_line_of_a_log_says_why() -> None:
+    assert last_line("a\nTraceback\nNo model here.\n\n") == "No model here."
+    assert last_line("") == "it ended without a word"

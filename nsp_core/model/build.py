@@ -120,7 +120,7 @@ def tokenizer(corpus: Iterable[str], vocabulary: int) -> Qwen2TokenizerFast:
 def processor(tokenizer: Qwen2TokenizerFast, patch: int = 16, merge: int = 1) -> VisionLanguageProcessor:
     """Frames of a starter clip pass unresized: with patches of 16, 160x96 is 60 vision tokens for two frames.
 
-    Qwen merges 2x2 patches of 14; here a patch is one cell of the world's grid and of the latents, so nothing is merged.
+    Qwen merges 2x2 patches of 14; here a patch is one cell of the world's grid and of the latents: nothing is merged.
     """
     from transformers import Qwen2VLImageProcessorPil
 

@@ -19,15 +19,23 @@ QUERIES = 6
 WIDTH = 64
 
 
-@pytest.fixture(scope="module")
-def processor() -> Any:
-    return build.processor(build.tokenizer(["a red ball on the left. it rolls to the middle."] * 20, 400))
+@pytest.fixture(scope="module", params=[(16, 1), (8, 2)], ids=["starter", "merging"])
+def geometry(request: pytest.FixtureRequest) -> tuple[int, int]:
+    """Side of a patch, and how many patches a side become one token: the starter's, and the way of the big Qwen."""
+    return request.param
 
 
 @pytest.fixture(scope="module")
-def model(processor: Any) -> Any:
+def processor(geometry: tuple[int, int]) -> Any:
+    return build.processor(build.tokenizer(["a red ball on the left. it rolls to the middle."] * 20, 400), *geometry)
+
+
+@pytest.fixture(scope="module")
+def model(processor: Any, geometry: tuple[int, int]) -> Any:
     torch.manual_seed(0)
-    made = build.vision_language(processor.tokenizer, hidden=WIDTH, layers=2, vision_hidden=64, vision_layers=1)
+    patch, merge = geometry
+    sizes = {"hidden": WIDTH, "layers": 2, "vision_hidden": 64, "vision_layers": 1}
+    made = build.vision_language(processor.tokenizer, **sizes, patch=patch, merge=merge)
     # Newborn weights are so small that every position looks alike; what is tested here must be able to differ.
     with torch.no_grad():
         for parameter in made.parameters():
@@ -242,12 +250,14 @@ def test_the_processor_is_the_same_after_saving(processor: Any, tmp_path: Path) 
     assert loaded.tokenizer.decode(loaded.tokenizer("It rolls — 3 m, “ja”.")["input_ids"]) == "It rolls — 3 m, “ja”."
 
 
-def test_a_starter_clip_passes_unresized(processor: Any) -> None:
+def test_a_starter_clip_passes_unresized(processor: Any, geometry: tuple[int, int]) -> None:
+    side, merge = geometry
     inputs = prepare(processor, [pictured(10)])
-    assert inputs["video_grid_thw"].tolist() == [[1, 12, 20]]
-    pixels = inputs["pixel_values_videos"].reshape(6, 10, 2, 2, 3, 2, 8, 8)  # blocks, merge, channel, time, patch
+    assert inputs["video_grid_thw"].tolist() == [[1, 96 // side, 160 // side]]
+    pixels = inputs["pixel_values_videos"].reshape(6, 10, merge, merge, 3, 2, side, side)  # token, patch, channel, time
     frames = processor.video_processor
     mean, deviation = torch.tensor(frames.image_mean), torch.tensor(frames.image_std)
     picture = torch.from_numpy(clip(10)).float().div(255).sub(mean).div(deviation)
-    block = pixels[2, 3, 1, 0].permute(1, 2, 3, 0)  # lower left patch of the block in row 2, column 3
-    torch.testing.assert_close(block, picture[:, 2 * 16 + 8 : 2 * 16 + 16, 3 * 16 : 3 * 16 + 8], atol=1e-5, rtol=1e-5)
+    block = pixels[2, 3, merge - 1, 0].permute(1, 2, 3, 0)  # the lower left patch of the token in row 2, column 3
+    top, left = 2 * 16 + 16 - side, 3 * 16
+    torch.testing.assert_close(block, picture[:, top : top + side, left : left + side], atol=1e-5, rtol=1e-5)

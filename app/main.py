@@ -45,6 +45,11 @@ def main(argv: list[str] | None = None) -> int:
     except WhatNextError as error:
         say(str(error))
         return EXIT_USAGE
+    except OSError as error:
+        say(
+            f"The page cannot be opened here ({error}): choose another --port, or another --data-dir that can be written."
+        )
+        return EXIT_USAGE
 
 
 def serve(settings: Settings, arguments: argparse.Namespace) -> int:

@@ -17,7 +17,7 @@ const home = (() => {
   const file = h("input", { type: "file", accept: "image/*,video/*,.heic,.heif,.avif,.mkv", id: "wn-file", class: "wn-unseen", tabindex: "-1", onchange: () => send(file.files) });
   const choose = h("button.wn-second", { type: "button", onclick: () => file.click() }, "Choose a picture or film");
   const dropText = h("p.wn-drop-text", {}, "Drop a picture or a short film here");
-  const drop = h("div.wn-drop", {}, h("span.wn-drop-icon", {}, icon("picture")), dropText, choose, h("p.wn-small", {}, "or paste one. It stays on this computer."), file);
+  const drop = h("div.wn-drop", {}, h("span.wn-drop-icon", {}, icon("picture")), dropText, choose, h("p.wn-small", {}, "or paste one. It stays on the computer that runs this page."), file);
   const words = h("textarea", { id: "wn-first", rows: 3, maxlength: 600, placeholder: "It is a clear day on the meadow. A red egg is on the left." });
   const beginWords = h("button.wn-first", { type: "button", onclick: () => start() }, "Begin with these words");
   const spell = h("form.wn-spell", { onsubmit: (event) => { event.preventDefault(); start(); } },

@@ -47,7 +47,7 @@ def main(argv: list[str] | None = None) -> int:
         return EXIT_USAGE
     except OSError as error:
         say(
-            f"The page cannot be opened here ({error}): choose another --port, or another --data-dir that can be written."
+            f"The page cannot be opened here ({error}): choose another --port, or a --data-dir that can be written."
         )
         return EXIT_USAGE
 

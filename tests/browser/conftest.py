@@ -65,7 +65,9 @@ class Server:
             )
         deadline = time.monotonic() + START_SECONDS
         while b"?token=" not in self.log.read_bytes()[before:]:
-            assert self.process.poll() is None and time.monotonic() < deadline, self.log.read_text()
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.stop(signal.SIGKILL)
+                raise AssertionError(f"the page did not start: {self.log.read_text()}")
             time.sleep(0.05)
 
     def stop(self, number: int = signal.SIGTERM) -> None:

@@ -129,10 +129,11 @@ def main() -> None:
     parser.add_argument("--vae", type=Path)
     parser.add_argument("--soft", action="store_true", help="blur and grain in the autoencoder's stead")
     parser.add_argument("--style", default="house")
+    parser.add_argument("--kinds", nargs="+", default=[*READABLE, *MUSH], choices=[*READABLE, *MUSH], metavar="KIND")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     codec = autoencoder_codec(args.vae.expanduser()) if args.vae else soft_and_grainy if args.soft else as_drawn
-    result = check(args.stories, codec, seed=args.seed, style=args.style)
+    result = check(args.stories, codec, seed=args.seed, style=args.style, kinds=tuple(args.kinds))
     if not args.json:
         print("\n".join(result.mistakes))  # noqa: T201
         for kind, counts in result.said.items():

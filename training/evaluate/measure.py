@@ -9,7 +9,7 @@ steering       told in held-out words what shall happen (a possible event that i
                says that very event and its clip follows
 what_if        of two stories that differ in one fact both get a right next scene, and not the same one
 continuity     PSNR in dB of a continued clip's first frame to the last frame before it
-motion         continued clips in which the change is under way for some frames, of those that tell a possible event
+motion         continued clips in which the change is seen under way, of those that tell a possible event
 reader         the model's description of the last scene names exactly what is there
 reader_free    of the renderings of all possible futures, and of none, the told one is nearest to the clip, on the
                pixels where they differ: a witness that does not use the reader (nor its thresholds)
@@ -39,7 +39,7 @@ from nsp_core.types import Frames, Mode, NextScene, Predictor, SamplingOptions, 
 from training.evaluate import cases
 from training.evaluate.intervals import Tally, plain
 from training.picturebook.draw import clip
-from training.picturebook.judge import MOVING_FRAMES, ExactJudge
+from training.picturebook.judge import ExactJudge
 from training.picturebook.parse import parse, parse_world
 from training.picturebook.reader import idle, psnr
 from training.picturebook.rules import enabled, is_enabled, step
@@ -178,7 +178,7 @@ class Measure:
             self._add("right_scene.cut", one.number, event is not None and self.follows(one.before, event, cut, "cut"))
         if event is not None:
             self.report.events[event.rule].add(one.number, right)
-            moved = drawn is not None and self._moves(one.before, event, drawn.frames)
+            moved = drawn is not None and self.judge.moves(one.before, event, drawn.frames)
             self._add("motion", one.number, moved)
         free = event is not None and drawn is not None and nearest_is(one.before, event, drawn.frames)
         self._add("reader_free", one.number, free)
@@ -191,10 +191,6 @@ class Measure:
         except UserError:
             return False
         return parse_world(words) == replace(world.seen(), scene=0)
-
-    def _moves(self, before: World, event: Event, frames: Frames) -> bool:
-        reader = self.judge.reader
-        return reader.under_way(frames, before.seen(), step(before, event).seen()) >= MOVING_FRAMES
 
     def _steering(self, one: cases.Case, own: Event | None, seed: int) -> None:
         asked = cases.steered(one.before, own, Random(f"steer {self.plan.seed}/{one.number}"))

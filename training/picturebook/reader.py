@@ -53,7 +53,7 @@ class Limits:
     explained: float = 0.72  # share of the thing's contrast with the ground that the rendering explains
     detail: float = 0.28  # share of the rendering's edges that is there; mush has none
     tail_error: float = 36.0  # of the frames before the last, on the worst thing or behind all things
-    moving: float = 0.3  # a frame is under way when it is this far from both ends, of the way between them
+    moving: float = 0.25  # a frame is under way when it is this far from both ends, of the way between them
 
 
 @dataclass(frozen=True)
@@ -230,7 +230,10 @@ class PictureReader:
         way = float(np.sqrt(np.square(first[mask].astype(np.float32) - last[mask]).mean()))
         found = frames.astype(np.float32)
         nearest = np.minimum(*(self._distance(found, w, len(frames), 0, mask) for w in (start, end)))
-        return int((nearest[1:-1] > self.limits.moving * way).sum())
+        # what the ends differ from their renderings by (softness, grain) is no motion
+        own = max(nearest[0], nearest[-1])
+        beyond = np.sqrt(np.maximum(0, np.square(nearest) - own**2))
+        return int((beyond[1:-1] > self.limits.moving * way).sum())
 
     def _distance(
         self, found: Floats, world: World, count: int, first: int, mask: npt.NDArray[np.bool_]

@@ -155,6 +155,18 @@ def test_ctrl_c_keeps_whole_scenes_and_leaves_no_reel(
     assert len((tmp_path / "words.txt").read_text().splitlines()) == 2
 
 
+def test_real_classes_draw_the_same_scenes_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """From the sentence to the reel through a folder of weights, twice."""
+    from nsp_core.model.build import tiny_pipeline
+
+    tiny_pipeline().save_pretrained(tmp_path / "model")
+    for out in ("a", "b"):
+        options = ["--out", str(tmp_path / out), "--scenes", "1", "--starter", str(tmp_path / "model")]
+        assert main(["A red ball rolls.", *options]) == 0, capsys.readouterr().err
+    for name in ("scene-00.png", "scene-01.png", "scene-01.mp4", "words.txt", "reel.mp4"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
+
+
 # --- pictures from outside its world --------------------------------------------------------------------------------
 
 

@@ -204,6 +204,7 @@ def understand(predictor: Predictor, frames: Frames, name: str) -> Scene:
     if description.in_world:
         print(f"I understood: {words or '(I have no words for this picture.)'}", flush=True)
         return Scene(words, frames)
+    words = sound_part(words)
     if not can_be_drawn(predictor, words):
         language = getattr(predictor, "language", None)
         example = f', for example: python launch.py predict "{language.examples[0]}"' if language else ""
@@ -214,6 +215,17 @@ def understand(predictor: Predictor, frames: Frames, name: str) -> Scene:
     print(f"I understood: {words}")
     print("This is a guess. I draw these words anew in that world and go on from there.", flush=True)
     return Scene(words)
+
+
+def sound_part(words: str) -> str:
+    """The first sentences of a guess, up to the one in which it begins to stammer; a beginning has four at most."""
+    sound = []
+    for sentence in re.findall(r"[^.!?]+[.!?]", words)[:4]:
+        said = sentence.lower().split()
+        if any(word == following for word, following in zip(said, said[1:], strict=False)):
+            break
+        sound.append(sentence.strip())
+    return " ".join(sound)
 
 
 def can_be_drawn(predictor: Predictor, words: str) -> bool:

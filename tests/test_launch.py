@@ -165,8 +165,9 @@ def test_help_lists_the_options_that_the_subcommand_takes(name: str) -> None:
     path = launch.ROOT.joinpath(*command.module.split(".")).with_suffix(".py")
     if not path.exists():
         pytest.skip(f"{path.name} is not written yet")
-    taken = set(re.findall(r"""add_argument\(\s*["'](--[\w-]+)["']""", path.read_text(encoding="utf-8")))
-    if "argparse" in path.read_text(encoding="utf-8"):
+    text = re.sub(r".*argparse\.SUPPRESS.*", "", path.read_text(encoding="utf-8"))  # what only tests give
+    taken = set(re.findall(r"""add_argument\(\s*["'](--[\w-]+)["']""", text))
+    if "argparse" in text:
         assert {option.split()[0] for option, _ in command.options} == taken
 
 

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 import app.predictors
-from app.predict import main
+from app.predict import main, sound_part
 from app.progress_bar import ProgressBar
 from nsp_core.errors import ModelUnavailable
 from nsp_core.language import Language
@@ -184,7 +184,22 @@ def test_a_photo_is_told_to_be_one_and_retold_in_its_world(
     assert json.loads(said[-1])["story"] == "A red ball."
 
 
-@pytest.mark.parametrize("seen", ["", "A purple dragon.", "I do not know that yet."])
+@pytest.mark.parametrize(
+    ("words", "kept"),
+    [
+        ("A ball. It rains.", "A ball. It rains."),
+        ("A ball. A bear bear bear. It rains.", "A ball."),
+        ("A ball. It rains. A ball. It rains. A ball.", "A ball. It rains. A ball. It rains."),
+        ("A ball. It rains and rai", "A ball."),
+        ("bear bear bear.", ""),
+        ("", ""),
+    ],
+)
+def test_a_guess_is_kept_until_it_stammers(words: str, kept: str) -> None:
+    assert sound_part(words) == kept
+
+
+@pytest.mark.parametrize("seen", ["", "A purple dragon.", "I do not know that yet.", "ball ball ball."])
 def test_a_photo_without_usable_words_asks_for_a_sentence(
     predictor: Reader, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], seen: str
 ) -> None:

@@ -7,11 +7,16 @@ The default loads a folder in hub layout; tests name a fake of their own here an
 from __future__ import annotations
 
 import importlib
+import logging
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from nsp_core.errors import ConfigError
+from nsp_core.checkpoint import check_folder
+from nsp_core.errors import CheckpointMismatch, ConfigError, ModelUnavailable, WhatNextError
 from nsp_core.types import Predictor
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -25,10 +30,33 @@ class Canvas:
 
 
 def load(spec: str) -> Predictor:
-    """The pipeline in the folder `spec`. Imports torch; only ever called in the process that draws."""
-    from nsp_core.pipeline import NextScenePipeline
+    """The pipeline in the folder `spec`. Imports torch; only ever called in the process that draws.
 
-    return NextScenePipeline.from_pretrained(spec)
+    Raises ModelUnavailable or CheckpointMismatch, one sentence each: the libraries below have dozens of ways to say so.
+    """
+    if not Path(spec).is_dir():
+        raise ModelUnavailable(
+            f"There is no model folder {spec}: get the whole checkout again, or name another one with --starter."
+        )
+    check_folder(Path(spec))  # before torch, which takes seconds
+    try:
+        from nsp_core.pipeline import NextScenePipeline
+
+        return NextScenePipeline.from_pretrained(spec)
+    except (WhatNextError, MemoryError):
+        raise
+    except ImportError as error:
+        raise ModelUnavailable(
+            f"The model cannot be loaded without the package {error.name or error}: run python launch.py again."
+        ) from error
+    except Exception as error:
+        log.exception("the model folder %s does not load", spec)
+        if "out of memory" in str(error).lower():
+            raise ModelUnavailable("There is not enough memory for the model: close other programs.") from error
+        raise CheckpointMismatch(
+            f"The model folder {spec} is damaged or of another version ({type(error).__name__}; the log says more): "
+            "copy the whole folder again."
+        ) from error
 
 
 def build(predictor: str, model: str) -> Predictor:

@@ -1,4 +1,4 @@
-"""`python -m app.main`: opens the story page and keeps it open until Ctrl-C. Torch never enters this process."""
+"""`python -m app.main`: opens the story page and keeps it open until Ctrl-C. Torch stays outside, in-process mode apart."""
 
 from __future__ import annotations
 
@@ -46,9 +46,7 @@ def main(argv: list[str] | None = None) -> int:
         say(str(error))
         return EXIT_USAGE
     except OSError as error:
-        say(
-            f"The page cannot be opened here ({error}): choose another --port, or a --data-dir that can be written."
-        )
+        say(f"The page cannot be opened here ({error}): choose another --port, or a --data-dir that can be written.")
         return EXIT_USAGE
 
 

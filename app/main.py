@@ -1,4 +1,4 @@
-"""`python -m app.main`: opens the story page and keeps it open until Ctrl-C. Torch stays outside, in-process mode apart."""
+"""`python -m app.main`: opens the story page, keeps it open until Ctrl-C. Torch enters in in-process mode only."""
 
 from __future__ import annotations
 

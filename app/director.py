@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import contextvars
 import logging
 import os
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,9 @@ class Director:
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
         self._runner: Runner | None = None
+        self._drawing = threading.Lock()  # in-process mode does one job at a time
+        self._inline: list[threading.Thread] = []
+        self._busy = True  # jobs are open, or the watch has not looked yet
         self._beaten = 0.0
         self._active = True
         self._cancelled: dict[str, float] = {}
@@ -89,8 +93,9 @@ class Director:
             return
         self._over.set()
         atexit.unregister(self.shutdown)
-        if self._thread is not None:
-            self._thread.join(timeout=5)
+        for thread in (self._thread, *self._inline):
+            if thread is not None:
+                thread.join(timeout=5)
         self.store.processes.goodbye(self.page_id, "closed")
         if not self.settings.in_process and not self._other_pages():
             self.worker.stop(self.settings.stop_grace)
@@ -215,12 +220,30 @@ class Director:
 
     def run_here(self, job_id: str) -> Job:
         """In-process mode: do a job inside the caller, with the same rows as ever. Returns when it has ended."""
-        if self._runner is None:
-            self._runner = Runner(self.store, self.page_id, self._load, closing=self._over.is_set)
-        job = self.store.jobs.claim(self.page_id, os.getpid(), _INLINE, only=job_id)
-        if job is not None:
-            self._runner.run(job)
+        with self._drawing:
+            if self._runner is None:
+                self._runner = Runner(self.store, self.page_id, self._load, closing=self._over.is_set)
+            closed = self._over.is_set()
+            job = None if closed else self.store.jobs.claim(self.page_id, os.getpid(), _INLINE, only=job_id)
+            if job is not None:
+                self._runner.run(job)
         return self.status(job_id)
+
+    def run_soon(self, job_ids: Iterable[str]) -> None:
+        """`run_here`, one after the other, in a thread that keeps the caller's context: ZeroGPU finds the request (and
+        with it the person whose time it is) there, and the page sees progress meanwhile."""
+        jobs = tuple(job_ids)
+
+        def work() -> None:
+            for job_id in jobs:
+                try:
+                    self.run_here(job_id)
+                except Exception:
+                    log.exception("job %s could not be run here", job_id)
+
+        thread = threading.Thread(target=contextvars.copy_context().run, args=(work,), name="inline", daemon=True)
+        self._inline = [*(one for one in self._inline if one.is_alive()), thread]
+        thread.start()
 
     # inside -----------------------------------------------------------------------------------------------------
 
@@ -244,12 +267,13 @@ class Director:
 
     def _expect(self) -> None:
         """Before a job is written: a worker of our model is here or on its way, and no other one will take it."""
-        self._active = True
+        self._active = self._busy = True
         self.heartbeat()
         self.ensure_worker()
 
     def _watch(self) -> None:
-        while not self._over.wait(_TICK):
+        # asking starts the worker by itself: only what goes wrong with open jobs has to be seen quickly
+        while not self._over.wait(_TICK if self._busy else max(_TICK, self.settings.heartbeat_every)):
             try:
                 self.heartbeat(active=False)
                 self._look_after_worker()
@@ -261,6 +285,7 @@ class Director:
     def _look_after_worker(self) -> None:
         with self._guard:
             alive = self.worker.alive()
+            self._busy = bool(self.store.jobs.recent(open_only=True, limit=1))
             if self._watching and not alive:
                 self._watching = False
                 self._after_death()

@@ -76,6 +76,7 @@ def create_app(
         examples or read_examples(),
         uploads=uploads,
         steps=steps,
+        works_here=settings.in_process,
     )
     with gr.Blocks(
         title="What happens next?", analytics_enabled=False, delete_cache=CACHE_SWEEP, fill_width=True

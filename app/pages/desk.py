@@ -31,10 +31,17 @@ Message = dict[str, Any]
 
 class Desk:
     """One person's requests. `uploads` is the only folder that a brought file may lie in; `steps` overrides the drawing
-    steps that the model recommends."""
+    steps that the model recommends; `works_here`: what is asked for is done in this process, there is no worker."""
 
     def __init__(
-        self, director: Director, owner_id: str, examples: Examples, *, uploads: Path, steps: int | None = None
+        self,
+        director: Director,
+        owner_id: str,
+        examples: Examples,
+        *,
+        uploads: Path,
+        steps: int | None = None,
+        works_here: bool = False,
     ) -> None:
         self.director = director
         self.store = director.store
@@ -43,6 +50,7 @@ class Desk:
         self.examples = examples
         self.uploads = uploads.resolve()
         self.steps = steps
+        self.works_here = works_here
         self.views = Views(director, owner_id, examples)
         self.stories = self.store.stories(owner_id)
         self.wishes: dict[str, Callable[[Message, Place], Place]] = {
@@ -70,6 +78,7 @@ class Desk:
         try:
             if isinstance(message, dict) and message.get("hello"):
                 self._wake()
+                self._work_here()
             place, notice = self._settle(place)
             view = self.views.at(place)
             return {**view, "notice": notice or view["notice"]}
@@ -87,6 +96,7 @@ class Desk:
             self.director.heartbeat()
             notice = None
             place = wish(message, place)
+            self._work_here()
             if message["do"] == "trash":
                 undo = {"label": "Bring it back", "do": "restore", "with": {"story": message.get("story")}}
                 notice = {"kind": "info", "text": "The story was thrown away.", "action": undo}
@@ -317,6 +327,13 @@ class Desk:
     def _wake(self) -> None:
         if not self.settings.in_process and self.director.worker_state() is None:
             self.director.submit_load(self.owner_id)
+
+    def _work_here(self) -> None:
+        """Without a worker, whoever asks also sees to it that what waits is done; what an earlier page left, too."""
+        if self.works_here:
+            waiting = [job.id for job in reversed(self.director.active(self.owner_id)) if job.status != "running"]
+            if waiting:
+                self.director.run_soon(waiting)
 
 
 def _text(message: Message, name: str, *, limit: int = MAX_TEXT) -> str:

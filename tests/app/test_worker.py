@@ -18,6 +18,8 @@ from PIL import Image
 
 from app.director import Director
 from app.locks import device_lock, is_held
+from app.pages.desk import Desk
+from app.pages.examples import Examples
 from app.settings import ROOT
 from app.store import open_store
 from app.store.jobs import Job
@@ -242,6 +244,8 @@ def test_shutdown_ends_the_worker_and_gives_its_job_back(open_room: OpenRoom, ev
 PAGE = """
 import sys, time
 from app.director import Director
+from app.pages.desk import Desk
+from app.pages.examples import Examples
 from app.settings import Settings
 from app.store import open_store
 from pathlib import Path
@@ -328,6 +332,19 @@ def test_in_process_mode_writes_the_same_rows(open_room: OpenRoom) -> None:
     assert director.worker.child is None
     take = director.store.stories(owner).scene(first).chosen
     assert take is not None and np.array_equal(director.store.stories(owner).frames_of(take.id), bars(8))
+
+
+def test_without_a_worker_the_page_does_what_is_asked(
+    open_room: OpenRoom, eventually: Eventually, tmp_path: Path
+) -> None:
+    director = open_room({"step_seconds": 0.2}, in_process=True)
+    owner = director.store.local_owner()
+    desk = Desk(director, owner, Examples(tmp_path), uploads=tmp_path, works_here=True)
+    view = desk.act({"do": "begin_words", "words": "An egg."})  # comes back before anything is drawn
+    assert view["job"]["kind"] == "draw"
+    eventually(lambda: (job := desk.look(view["here"])["job"]) is not None and job["step"] > 0, what="progress")
+    done = eventually(lambda: (now := desk.look(view["here"]))["job"] is None and now, what="the drawn scene")
+    assert done["path"][0]["clip"] and director.worker.child is None
 
 
 def test_the_model_is_loaded_once_and_ahead(open_room: OpenRoom, eventually: Eventually, tmp_path: Path) -> None:

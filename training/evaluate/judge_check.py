@@ -114,7 +114,7 @@ def autoencoder_codec(folder: Path) -> Codec:
     vae.eval()
 
     def codec(frames: Pixels) -> Pixels:
-        with torch.no_grad():
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
             x = torch.from_numpy(np.ascontiguousarray(frames)).permute(3, 0, 1, 2)[None].float() / 127.5 - 1
             y = vae.decode(vae.encode(x).latent_dist.mode()).sample[0].float().clamp(-1, 1)
         return ((y + 1) * 127.5).round().to(torch.uint8).permute(1, 2, 3, 0).numpy()

@@ -15,6 +15,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from training.picturebook.backdrop import PERIOD
 from training.picturebook.draw import FRAMES, clip, still
 from training.picturebook.world import (
     COLOUR_HIDDEN,
@@ -45,10 +46,10 @@ class Limits:
     the other side of at least one limit. Blur of a radius of 1.5 px is still read, of 2.5 px no more.
     """
 
-    sky_error: float = 26.0  # root mean square on the pixels that no thing can cover, of 255
+    sky_error: float = 24.0  # root mean square on the pixels that no thing can cover, of 255, beside lost drops
     sky_blend: float = 0.33  # how far towards another sky or ground; 0.5 is half way
     thing_error: float = 44.0  # on the pixels of the thing
-    empty_error: float = 27.0  # in the window of an empty slot
+    empty_error: float = 30.0  # in the window of an empty slot, beside lost drops
     thing_blend: float = 0.33  # how far towards another thing, state or colour, or towards nothing
     explained: float = 0.72  # share of the thing's contrast with the ground that the rendering explains
     detail: float = 0.28  # share of the rendering's edges that is there; mush has none
@@ -81,6 +82,7 @@ class ClipReading:
 
 
 WINDOWS = tuple((slice(22, 88), slice(48 * s + 8, 48 * s + 56)) for s in range(len(SLOTS)))  # rows, columns
+CELL = 16  # px, the world's own grid
 EDGES = 2  # px between the two pixels of an edge
 
 
@@ -141,13 +143,14 @@ class PictureReader:
         return Reading(world, "", reading.error, reading.blend)
 
     def _read_sky(self, pixels: Floats) -> tuple[int, Reading]:
-        middle, grounds, distances = self._sky_bank
+        middle, grounds, coarse, distances = self._sky_bank
         seen = pixels[self._open].reshape(-1) - middle
         errors = float(seen @ seen) - 2 * (grounds @ seen) + np.square(grounds).sum(1)
         best = int(errors.argmin())
         error = float(np.sqrt(max(0.0, errors[best]) / seen.size))
-        blend = _blend(errors, best, distances[best])
-        if error > self.limits.sky_error:
+        # Between two skies is a matter of colour over areas: single drops may be lost on the way through a model.
+        blend = _blend(np.square(coarse - self._coarse(pixels)).sum(1), best, distances[best])
+        if error > np.hypot(self.limits.sky_error, self._weather[best]):
             return best, Reading(None, f"the sky and the ground look like none (error {error:.0f})", error, blend)
         if blend > self.limits.sky_blend:
             return best, Reading(None, f"the sky or the ground is between two (blend {blend:.2f})", error, blend)
@@ -163,7 +166,7 @@ class PictureReader:
         blend = _blend(errors, best, bank.distances[best])
         if best == 0:
             error = float(np.sqrt(max(0.0, errors[0]) / seen.size))
-            if error > limits.empty_error:
+            if error > np.hypot(limits.empty_error, self._weather[sky]):
                 return f"something that is no thing (error {error:.0f})"
             if blend > limits.thing_blend:
                 return f"a trace of a thing (blend {blend:.2f})"
@@ -260,11 +263,24 @@ class PictureReader:
         return ~covered
 
     @cached_property
-    def _sky_bank(self) -> tuple[Floats, Floats, npt.NDArray[np.float64]]:
-        """The mean of all grounds where no thing stands, what each differs from it by, and their distances."""
+    def _sky_bank(self) -> tuple[Floats, Floats, Floats, npt.NDArray[np.float64]]:
+        """The mean of all grounds where no thing stands, what each differs from it by; the same in cells, distances."""
         flat = self._grounds[:, self._open].reshape(len(self._skies), -1)
         middle = flat.mean(0)
-        return middle, flat - middle, _square_distances(flat - middle)
+        coarse = np.stack([self._coarse(ground) for ground in self._grounds])
+        return middle, flat - middle, coarse, _square_distances(coarse)
+
+    @cached_property
+    def _weather(self) -> Floats:
+        """Of each sky the contrast of its drops or flakes, which are no thing where they are lost: root mean square."""
+        moving = np.stack([idle(world, FRAMES, self.style)[:PERIOD] for world in self._skies]).astype(np.float32)
+        return np.sqrt(np.square(moving[:, 0] - moving.mean(1)).mean((1, 2, 3)))
+
+    def _coarse(self, pixels: Floats) -> Floats:
+        """Mean colour of each cell of the grid, of the pixels that no thing covers."""
+        kept = np.where(self._open[..., None], pixels, 0).reshape(6, CELL, 10, CELL, 3).sum((1, 3))
+        count = self._open.reshape(6, CELL, 10, CELL).sum((1, 3))
+        return (kept / np.maximum(count, 1)[..., None])[count > CELL].reshape(-1)
 
     def _bank(self, sky: int, slot: int) -> _Bank:
         if (sky, slot) not in self._banks:

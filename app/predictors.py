@@ -50,12 +50,12 @@ def load(spec: str) -> Predictor:
             f"The model cannot be loaded without the package {error.name or error}: run python launch.py again."
         ) from error
     except Exception as error:
-        log.exception("the model folder %s does not load", spec)
+        log.info("the model folder %s does not load", spec, exc_info=True)
         if "out of memory" in str(error).lower():
             raise ModelUnavailable("There is not enough memory for the model: close other programs.") from error
+        cause = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise CheckpointMismatch(
-            f"The model folder {spec} is damaged or of another version ({type(error).__name__}; the log says more): "
-            "copy the whole folder again."
+            f"The model folder {spec} is damaged or of another version ({cause}): copy the whole folder again."
         ) from error
 
 

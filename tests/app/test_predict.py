@@ -19,6 +19,7 @@ from PIL import Image
 import app.predictors
 from app.predict import main, sound_part
 from app.progress_bar import ProgressBar
+from nsp_core.checkpoint import COMPONENTS
 from nsp_core.errors import ModelUnavailable
 from nsp_core.language import Language
 from nsp_core.media import probe_clip
@@ -273,6 +274,15 @@ def test_a_model_that_cannot_be_loaded_is_no_fault_of_the_input(
 def test_a_folder_without_a_model_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said = refused(capsys, "a ball", "--out", tmp_path / "out", "--starter", tmp_path)
     assert "is not a model folder" in said
+
+
+def test_damaged_weights_are_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in COMPONENTS:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.safetensors").write_bytes(b"cut off")
+    (tmp_path / "model_index.json").write_text('{"_class_name": "NextScenePipeline"}')
+    said = refused(capsys, "a ball", "--out", tmp_path / "out", "--starter", tmp_path)
+    assert "is damaged or of another version" in said
 
 
 @pytest.mark.parametrize("name", MAKERS)

@@ -47,7 +47,7 @@ class Limits:
     """
 
     sky_error: float = 24.0  # root mean square on the pixels that no thing can cover, of 255, beside lost drops
-    sky_blend: float = 0.33  # how far towards another sky or ground; 0.5 is half way
+    sky_blend: float = 0.38  # how far towards another sky or ground; 0.5 is half way
     thing_error: float = 44.0  # on the pixels of the thing
     empty_error: float = 30.0  # in the window of an empty slot, beside lost drops
     thing_blend: float = 0.33  # how far towards another thing, state or colour, or towards nothing

@@ -139,7 +139,7 @@ def test_a_few_steps_of_the_recipe_run_and_the_loss_falls(starter, tmp_path):
     objective = new_objective(starter, tmp_path, pairs=8, held_out=4, batch=8)
     objective.held_out = objective.cache  # what it was trained on: so few steps are no more than a beginning
     before = objective.evaluate()["continue"]
-    learn(objective, tmp_path / "run", steps=24, minutes=1.0)
+    learn(objective, tmp_path / "run", steps=24, minutes=3.0)
     assert objective.evaluate()["continue"] < 0.97 * before
 
 
@@ -153,8 +153,8 @@ def test_the_condition_is_used_on_held_out_pairs(starter, tmp_path):
     before = torch.get_num_threads()
     torch.set_num_threads(min(2, os.cpu_count() or 1))
     try:
-        objective = new_objective(starter, tmp_path, pairs=240, held_out=60, batch=16)
-        learn(objective, tmp_path / "run", steps=260, minutes=2.0)
+        objective = new_objective(starter, tmp_path, pairs=120, held_out=48, batch=16)
+        learn(objective, tmp_path / "run", steps=160, minutes=3.0)
     finally:
         torch.set_num_threads(before)
     worth = worth_of_condition(objective)

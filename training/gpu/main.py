@@ -32,8 +32,10 @@ PACKING_SECONDS = 40.0
 # What a CUDA image with PyTorch and transformers lacks. Versions are those of constraints.txt.
 WHEELS = ("diffusers", "importlib_metadata", "skia-python")
 # skia's wheel links to OpenGL although we draw on the CPU; unpacked beside the wheels, never installed
-LIBRARIES = ("libegl1", "libgl1", "libglvnd0", "libglx0", "libx11-6", "libxcb1", "libxau6", "libxdmcp6", "libbsd0")
-LIBRARIES += ("libmd0", "libexpat1")
+LIBRARIES = (
+    *("libegl1", "libgl1", "libglvnd0", "libglx0", "libx11-6", "libxcb1"),
+    *("libxau6", "libxdmcp6", "libbsd0", "libmd0", "libexpat1"),
+)
 
 
 @dataclass(frozen=True)

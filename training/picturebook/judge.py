@@ -8,6 +8,7 @@ as the world was. `unreadable`: no surely read state at an end, or words outside
 from __future__ import annotations
 
 from dataclasses import replace
+from math import ceil
 from typing import Literal
 
 import numpy as np
@@ -24,7 +25,7 @@ from training.picturebook.world import SLOTS, Event, Thing, World
 JUDGE_VERSION = 1
 # A change must be under way for this share of the frames in which it is in the rendering (2 to 11 of 17). A jump has
 # none, but an autoencoder of 24 dB smears it over up to 4.
-MOVING_SHARE, MOVING_LEAST = 0.45, 2
+MOVING_SHARE, MOVING_LEAST = 0.48, 2
 
 Pixels = npt.NDArray[np.uint8]
 Detail = Literal["follows", "repeats", "does not follow", "unreadable"]
@@ -133,7 +134,7 @@ class ExactJudge:
         after = step(before, event)
         start, end = before.seen(), after.seen()
         wanted = self.reader.under_way(clip(before, event, after, style=self.reader.style), start, end)
-        return self.reader.under_way(frames, start, end) >= max(MOVING_LEAST, round(MOVING_SHARE * wanted))
+        return self.reader.under_way(frames, start, end) >= max(MOVING_LEAST, ceil(MOVING_SHARE * wanted))
 
     def _compare(self, before: World, event: Event | None, end: World) -> tuple[Verdict, Event | None]:
         """The verdict by the end alone, and the event that leads there when one does."""

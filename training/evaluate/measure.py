@@ -156,7 +156,11 @@ class Measure:
         return event if event is not None and is_enabled(before, event) else None
 
     def follows(self, before: World, event: Event, made: NextScene | None, mode: Mode = "continue") -> bool | None:
-        return False if made is None else self.judge.judge_clip(before, event, made.frames, mode).passed
+        if made is None:
+            return False
+        verdict = self.judge.judge_clip(before, event, made.frames, mode)
+        log.info("%s, %s: %s, %s", made.words, mode, verdict.detail, verdict.reason)
+        return verdict.passed
 
     # -- measures -------------------------------------------------------------------------------------------------
     def next_scene(self, one: cases.Case) -> None:

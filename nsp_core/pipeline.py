@@ -171,7 +171,8 @@ class NextScenePipeline(DiffusionPipeline):
     def decline(self, steer: str | None) -> None:
         examples = self.language.examples if self.language else ()
         known = f" I know the picture-book world, for example: {examples[0]}" if examples else ""
-        raise OutsideLanguage(f"I don't know that yet: '{steer or ''}'.{known}", examples)
+        what = "how this goes on" if steer is None else f"'{steer}'"
+        raise OutsideLanguage(f"I don't know that yet: {what}.{known}", examples)
 
     # -- pictures -------------------------------------------------------------------------------------------------
 

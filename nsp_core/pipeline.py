@@ -141,7 +141,10 @@ class NextScenePipeline(DiffusionPipeline):
         seed: int = 0,
         should_stop: ShouldStop | None = None,
     ) -> Iterator[Thought]:
-        """Stream the words of the next scene; the first alternative is the likeliest, the others are sampled."""
+        """Stream the words of the next scene; the first alternative is the likeliest, the others are sampled.
+
+        Only words that `act` draws are told. Raises OutsideLanguage for a wish that is not understood.
+        """
         if steer is not None and self.language:
             self.language.check(steer)
         task = self.dialect.next if steer is None else self.dialect.steer.format(words=steer)
@@ -161,12 +164,16 @@ class NextScenePipeline(DiffusionPipeline):
                         self.decline(steer)
                     break
                 if piece.done and text and text not in told:
+                    if self.language and self.language.unknown(text):
+                        break  # garbled: `act` would refuse it
                     told.add(text)
                     yield Thought(number, text, True, piece.score)
                     number += 1
                 elif fresh and not piece.done:
                     yield Thought(number, text)
             tries += 1
+        if not number and self.language:
+            self.decline(steer)
 
     def decline(self, steer: str | None) -> None:
         examples = self.language.examples if self.language else ()

@@ -31,13 +31,17 @@ from training.picturebook.parse import parse
 from training.picturebook.rules import enabled
 from training.picturebook.scenes import Story
 from training.picturebook.world import COLOURS, LIGHTS, PLACES, SLOTS, STATES, WEATHERS, World
-from training.reader_data import Moment, Sample, begin_sample, sample
+from training.reader_data import Moment, Sample, begin_sample, sample, thinned
 
 log = logging.getLogger(__name__)
 
 SPRITES = ("nothing", *(f"{k} {s}" for k, states in STATES.items() for s in states))
 # how a World is written as class numbers: three of the whole picture, then sprite and colour of each slot
 TARGETS = (len(PLACES), len(LIGHTS), len(WEATHERS), *(len(SPRITES), len(COLOURS) + 1) * len(SLOTS))
+ROWS, COLUMNS = 6, 10  # vision tokens of one clip
+# what every vision token tells by itself: its row, its column, sprite and colour at the end in the nearest slot. The
+# vision tower has relative positions only, and words cannot say 'left' before a token says where it is (DECISIONS.md)
+HERE = (ROWS, COLUMNS, len(SPRITES), len(COLOURS) + 1)
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,7 @@ class ReaderConfig:
     batch: int = 32  # language samples a step
     draw_batch: int = 16  # samples whose queries are filled
     frames_share: float = 0.7
+    thinned_share: float = 0.3  # samples of whose prompt some words are left out
     held_out_stories: int = 200
     tasks: tuple[str, ...] = ("next", "next", "next", "describe", "steer", "steer", "before", "judge")
     head_weight: float = 0.5
@@ -82,6 +87,7 @@ class Reader(nn.Module):
         slot_tokens = 2 * 5  # two columns and five rows of vision tokens
         self.seen_slot = nn.Linear(slot_tokens * hidden, 2 * (len(SPRITES) + len(COLOURS) + 1))
         self.seen_all = nn.Linear(10 * hidden, 2 * (len(PLACES) + len(LIGHTS) + len(WEATHERS)))
+        self.seen_here = nn.Linear(hidden, sum(HERE))
         self.coming = nn.Linear(len(connector.queries) * hidden, sum(TARGETS))
 
 
@@ -139,6 +145,9 @@ class ReaderObjective:
             else sample(self.moment(rng, depth), "draw", pick, frames=pick.random() < c.frames_share)
             for _ in range(c.draw_batch)
         ]
+        asked, drawn = (
+            [thinned(one, pick) if pick.random() < c.thinned_share else one for one in some] for some in (asked, drawn)
+        )
         return asked, drawn
 
     def loss(
@@ -191,14 +200,14 @@ class ReaderObjective:
         total = torch.zeros((), device=self.device)
         if not caught:
             return total
-        tokens = caught[0].float().view(-1, 60, caught[0].shape[-1])
+        tokens = caught[0].float().view(-1, ROWS * COLUMNS, caught[0].shape[-1])
         firsts, worlds, clip = [], [], 0
         for s in samples:
             if s.prompt.clips:
                 firsts.append(clip)
                 worlds.append(s)
             clip += len(s.prompt.clips)
-        grid = tokens[firsts].view(len(firsts), 6, 10, -1)
+        grid = tokens[firsts].view(len(firsts), ROWS, COLUMNS, -1)
         sizes = (len(PLACES), len(LIGHTS), len(WEATHERS))
         parts = [self.module.seen_all(grid.mean(1).flatten(1)).split(2 * list(sizes), 1)]
         for column in (1, 4, 7):
@@ -210,7 +219,21 @@ class ReaderObjective:
             for slot in parts[1:]:
                 heads += slot[2 * end : 2 * end + 2]
             total = total + sum(functional.cross_entropy(h, truth[:, i]) for i, h in enumerate(heads)) / len(heads)
-        return total
+        return total + self.here_loss(grid, truth)
+
+    def here_loss(self, grid: Tensor, truth: Tensor) -> Tensor:
+        """(clips, ROWS, COLUMNS, D) tokens, class numbers of the end worlds -> each token's own telling (HERE)."""
+        shape = grid.shape[:3]
+        slots = torch.tensor([0, 0, 0, 0, 1, 1, 2, 2, 2, 2], device=self.device)
+        truths = (
+            torch.arange(ROWS, device=self.device)[:, None].expand(shape),
+            torch.arange(COLUMNS, device=self.device).expand(shape),
+            truth[:, 3 + 2 * slots][:, None].expand(shape),
+            truth[:, 4 + 2 * slots][:, None].expand(shape),
+        )
+        parts = self.module.seen_here(grid).split(list(HERE), -1)
+        losses = [functional.cross_entropy(p.flatten(0, 2), t.flatten()) for p, t in zip(parts, truths, strict=True)]
+        return torch.stack(losses).mean()
 
     def query_loss(self, samples: list[Sample]) -> tuple[Tensor, Tensor]:
         inputs = self.inputs(samples, multiple=64)

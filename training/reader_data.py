@@ -5,17 +5,18 @@ Knows nothing of networks. A sample is a prompt (text and, for most, the two end
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 import numpy as np
 
 from nsp_core import prompts
 from nsp_core.model.vision_language import Prompt
+from training.picturebook.readings import NEGATIONS
 from training.picturebook.rules import enabled, step
 from training.picturebook.scenes import Story
 from training.picturebook.words import HELD_OUT_VARIANTS, TRAIN_VARIANTS, describe, instructions, look_back, tell
-from training.picturebook.world import Event, World
+from training.picturebook.world import COLOURS, SLOTS, Event, World
 
 TASKS_VERSION = 1
 _DIALECT = prompts.STARTER
@@ -137,6 +138,23 @@ def sample(moment: Moment, task: str, rng: Random, *, frames: bool, held_out: bo
     else:
         raise ValueError(f"The reader's tasks are describe, next, before, steer, judge and draw; got '{task}'.")
     return Sample(task, Prompt(text + ask, clips), answer, before, now, moment.after)
+
+
+# words without which nobody could answer: arguments, negations and what a task is called by
+_KEPT = frozenset({*COLOURS, *SLOTS, *NEGATIONS, "next", "draw", "does", "it", "follow"})
+
+
+def thinned(one: Sample, rng: Random, share: float = 0.15) -> Sample:
+    """The same sample with some words of its prompt left out: what a sentence says is learnt from several of its words,
+    so that a paraphrase that was never seen is understood by those it shares."""
+    lines = one.prompt.text.split("\n")
+    asked = lines.pop() if one.task in ("describe", "next", "before") else None
+    lines = [" ".join(w for w in line.split() if _is_kept(w) or rng.random() >= share) for line in lines]
+    return replace(one, prompt=replace(one.prompt, text="\n".join(lines if asked is None else [*lines, asked])))
+
+
+def _is_kept(word: str) -> bool:
+    return word.strip(".,:?!").lower() in _KEPT or word[0].isdigit()
 
 
 def begin_sample(moment: Moment, rng: Random, held_out: bool = False) -> Sample:

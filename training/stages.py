@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import save_file
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from nsp_core.errors import ConfigError
 from nsp_core.model import build
 from nsp_core.model.vision_language import Prompt
 from training import checkpoint, loop
@@ -43,7 +44,11 @@ def train_reader(config: ReaderConfig, resume: bool) -> int:
     processor, reader = start_reader(config)
     if config.init is not None:
         initial = checkpoint.load(config.init)
-        reader.load_state_dict(initial.model)
+        missing, surplus = reader.load_state_dict(initial.model, strict=False)
+        if surplus or any(not name.startswith(("seen_", "coming")) for name in missing):
+            raise ConfigError(
+                f"{config.init} holds a reader of another shape: give the sizes that it was trained with."
+            )
     held_out = read_pool(config.stories.with_name("stories_held_out.jsonl"), config.held_out_stories)
     anchor = None
     if config.anchor is not None:

@@ -18,6 +18,7 @@ from nsp_core import NextScenePipeline, flow
 from nsp_core.checkpoint import COMPONENTS
 from nsp_core.errors import Cancelled, CheckpointMismatch, GeometryError, OutsideLanguage, UserError
 from nsp_core.language import Language
+from nsp_core.model.vision_language import Written
 from nsp_core.pipeline import predict_velocity
 from nsp_core.types import Frames, NextScene, Predictor, Progress, SamplingOptions, Scene, SceneRequest, StoryContext
 from tests.core import golden
@@ -323,6 +324,27 @@ def test_a_wish_changes_the_words(pipeline: NextScenePipeline, story: StoryConte
         return list(pipeline.think(story, steer=steer))[-1].text
 
     assert len({told(None), told("it rains"), told("the red ball rolls")}) > 1
+
+
+@pytest.mark.parametrize("sayings", [("A red bxll rolls.", "It rains."), ("It rains.",)])
+def test_words_that_could_not_be_drawn_are_not_offered(
+    pipeline: NextScenePipeline, story: StoryContext, monkeypatch: pytest.MonkeyPatch, sayings: tuple[str, ...]
+) -> None:
+    def scripted(*_: object, seed: int, **__: object) -> Iterator[Written]:
+        yield Written(sayings[seed % len(sayings)], True, -0.1)
+
+    monkeypatch.setattr("nsp_core.pipeline.write", scripted)
+    monkeypatch.setattr(pipeline, "language", LANGUAGE)
+    assert [thought.text for thought in pipeline.think(story, alternatives=2)] == ["It rains."]
+
+
+def test_nothing_but_garble_is_declined(
+    pipeline: NextScenePipeline, story: StoryContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nsp_core.pipeline.write", lambda *_, **__: iter([Written("bxll", True, -9.0)]))
+    monkeypatch.setattr(pipeline, "language", LANGUAGE)
+    with pytest.raises(OutsideLanguage):
+        list(pipeline.think(story, alternatives=2))
 
 
 def test_calling_it_thinks_and_then_acts(pipeline: NextScenePipeline, story: StoryContext) -> None:

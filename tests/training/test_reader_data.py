@@ -13,7 +13,7 @@ from training.picturebook.parse import parse, parse_world
 from training.picturebook.rules import enabled, is_enabled, step
 from training.picturebook.scenes import Story, story
 from training.picturebook.words import HELD_OUT_VARIANTS, TRAIN_VARIANTS, instructions, look_back, tell
-from training.reader_data import Moment, Sample, begin_sample, ends_of, sample, story_words
+from training.reader_data import Moment, Sample, begin_sample, ends_of, sample, story_words, thinned
 
 TASKS = ("describe", "next", "before", "steer", "judge", "draw")
 
@@ -190,3 +190,21 @@ def test_a_batch_depends_on_its_generator_alone():
         return [(s.prompt.text, s.answer, len(s.prompt.clips)) for s in (*asked, *drawn)]
 
     assert texts(1) == texts(1) != texts(2)
+
+
+def test_thinned_prompts_keep_what_an_answer_needs(moments):
+    for i, moment in enumerate(moments[:80]):
+        for task in TASKS:
+            one = sample(moment, task, Random(i), frames=False)
+            short = thinned(one, Random(i), share=0.5)
+            assert short.answer == one.answer
+            needed = re.findall(r"\b(left|middle|right|red|green|blue|yellow|purple|no|not|\d+)\b", one.prompt.text)
+            assert re.findall(
+                r"\b(left|middle|right|red|green|blue|yellow|purple|no|not|\d+)\b", short.prompt.text
+            ) == (needed)
+            if task in ("describe", "next", "before"):
+                assert short.prompt.text.endswith(getattr(prompts.STARTER, task))
+            assert set(short.prompt.text.split()) <= set(one.prompt.text.split())
+    assert sum(
+        len(thinned(sample(m, "draw", Random(1), frames=False), Random(2)).prompt.text.split()) for m in moments
+    ) < (0.95 * sum(len(sample(m, "draw", Random(1), frames=False).prompt.text.split()) for m in moments))

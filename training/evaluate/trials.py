@@ -51,9 +51,7 @@ def trials(seed: int, stories: int, kinds: tuple[str, ...] = READABLE, style: st
                 yield Trial(kind, number, before, event, *made)
 
 
-def _make(
-    kind: str, before: World, event: Event, after: World, rng: Random, style: str
-) -> tuple[Pixels, str] | None:
+def _make(kind: str, before: World, event: Event, after: World, rng: Random, style: str) -> tuple[Pixels, str] | None:
     right = clip(before, event, after, style=style)
     if kind in MUSH:
         return spoil(kind, right, _other_clip(before, after, rng, style), rng), "unreadable"

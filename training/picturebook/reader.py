@@ -357,4 +357,3 @@ def psnr(found: npt.ArrayLike, wanted: npt.ArrayLike) -> float:
     """In dB between two pictures of 8 bits, 99 when they are the same."""
     error = float(np.square(np.asarray(found, np.float32) - np.asarray(wanted, np.float32)).mean())
     return 99.0 if error < 1e-5 else float(10 * np.log10(255.0**2 / error))
-

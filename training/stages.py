@@ -172,7 +172,9 @@ def train_generator(config: GeneratorConfig, resume: bool) -> int:
     torch.nn.init.zeros_(transformer.proj_out.bias)
     module = Generator(reader.connector.requires_grad_(True), transformer.requires_grad_(True)).to(config.device)
     if config.init is not None:
-        module.load_state_dict(checkpoint.load(config.init).model)
+        initial = checkpoint.load(config.init)
+        # the queries are this reader's: those of the run that is built upon may come from another
+        module.load_state_dict({**initial.model, **initial.ema, "connector.queries": queries})
     save_file({"residual_scale": cache.residual_scale}, config.out / "residual_scale.safetensors")
     if config.compile:
         transformer.compile_repeated_blocks()

@@ -1,0 +1,48 @@
+"""A run that builds upon another run's weights: what it takes from there, and what it must not."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+import torch
+
+from nsp_core.errors import ConfigError
+from training import checkpoint
+from training.main import provenance
+from training.reader import reader_for
+from training.stages import load_reader, train_generator, train_reader
+
+
+def begin(config, train, out, **changes):
+    config = dataclasses.replace(config, out=out, minutes=0.0, **changes)
+    out.mkdir()
+    (out / "run.json").write_text(json.dumps(provenance(config)))
+    assert train(config, True) == 75
+    return checkpoint.load(out / "checkpoints")
+
+
+def test_a_generator_built_upon_another_readers_keeps_its_own_readers_queries(tiny_runs, tmp_path):
+    before = begin(tiny_runs.generator, train_generator, tmp_path / "before", cache=tmp_path / "cache")
+    changed = {name: torch.ones_like(value) for name, value in before.model.items()}
+    checkpoint.save(tmp_path / "other", 1, changed, {}, {}, {})
+    after = begin(
+        *(tiny_runs.generator, train_generator, tmp_path / "after"), cache=tmp_path / "cache", init=tmp_path / "other"
+    ).model
+    _, _, reader = load_reader(tiny_runs.reader.out)
+    assert torch.equal(after["connector.queries"], reader.connector.queries)
+    assert all((value == 1).all() for name, value in after.items() if name != "connector.queries")
+
+
+def test_a_reader_takes_over_all_but_new_heads(tiny_runs, tmp_path):
+    config, processor, _ = load_reader(tiny_runs.reader.out)
+    old = reader_for(config, processor.tokenizer).state_dict()
+    without = {name: torch.full_like(v, 0.5) for name, v in old.items() if not name.startswith("seen_here")}
+    checkpoint.save(tmp_path / "old", 1, without, {}, {}, {})
+    taken = begin(tiny_runs.reader, train_reader, tmp_path / "taken", init=tmp_path / "old").model
+    assert all((value == 0.5).all() for name, value in taken.items() if not name.startswith("seen_here"))
+    del without["connector.queries"]
+    checkpoint.save(tmp_path / "broken", 1, without, {}, {}, {})
+    with pytest.raises(ConfigError, match="another shape"):
+        begin(tiny_runs.reader, train_reader, tmp_path / "refused", init=tmp_path / "broken")

@@ -93,6 +93,7 @@ COMMANDS = {
             ("--quick", "a look: few stories, short closed loops"),
             ("--no-cut", "leave out the mode cut"),
             ("--device NAME", "cpu (default) or cuda"),
+            ("--report FILE", "write every clip beside its rendering into one HTML file"),
             ("--json", "print one JSON object as the last line"),
         ),
     ),

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from nsp_core.errors import OutsideLanguage
 from nsp_core.types import (
@@ -23,6 +28,7 @@ from nsp_core.types import (
 )
 from training.evaluate import cases, main
 from training.evaluate.measure import FLOORS, Measure, Plan, nearest_is
+from training.evaluate.report import Gallery
 from training.picturebook.draw import clip
 from training.picturebook.judge import ExactJudge
 from training.picturebook.parse import parse
@@ -180,6 +186,27 @@ def test_reader_free_tells_futures_apart() -> None:
     grainy = np.clip(truth + np.random.default_rng(0).normal(0, 40, truth.shape), 0, 255).astype(np.uint8)
     assert nearest_is(one.before, one.event, grainy)
     assert not nearest_is(one.before, futures[1], truth)
+
+
+def test_the_report_shows_every_judged_scene(tmp_path: Path) -> None:
+    gallery = Gallery()
+    measure = Measure(Copying(), Plan(n=2, closed_loops=1, depth=2, what_ifs=1), show=gallery.add)
+    figures = measure.run().plain()
+    kinds = [e.kind for e in gallery.exhibits]
+    assert [kinds.count(k) for k in ("continue", "cut", "what_if", "closed_loop")] == [2, 2, 2, 2]
+    assert kinds.count("steering") == figures["steering"]["n"]
+    assert all(e.passed is False and e.verdict for e in gallery.exhibits)
+    assert all(e.wanted is not None for e in gallery.exhibits if e.kind != "closed_loop")
+    told = replace(gallery.exhibits[0], words="<b>rain</b>", drawn=None)
+    gallery.add(told)
+    path = tmp_path / "deep" / "report.html"
+    gallery.write(path, "a & b", "words  100 %")
+    page = path.read_text(encoding="utf-8")
+    assert page.count("<article") == len(gallery.exhibits) and "&lt;b&gt;rain" in page and "a &amp; b" in page
+    assert not re.findall(r"(?:src|href)='(?!data:)", page) and not list(path.parent.glob(".*"))
+    shown = [Image.open(io.BytesIO(base64.b64decode(d))) for d in re.findall(r"base64,([^']+)'", page)]
+    assert {picture.size for picture in shown} == {(160, 96)}
+    assert {getattr(picture, "n_frames", 1) for picture in shown} == {1, 17}
 
 
 def test_time_that_runs_out_is_told_in_n() -> None:

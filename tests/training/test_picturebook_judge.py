@@ -149,9 +149,6 @@ def test_verdicts_are_right_on_a_thousand_held_out_pairs(codec: Codec) -> None:
 
 @pytest.mark.full
 @pytest.mark.timeout(1200)
-@pytest.mark.xfail(
-    strict=False, reason="the autoencoder of starter v0 (24.6 dB) is softer than the bars were set for: open in issue 2"
-)
 def test_verdicts_are_right_after_a_round_trip_through_the_autoencoder(root: Path) -> None:
     folder = root / "assets" / "starter" / "vae"
     if not folder.is_dir():

@@ -17,6 +17,7 @@ from typing import Any
 from nsp_core.errors import CheckpointMismatch, ModelUnavailable, UserError
 from nsp_core.types import Frames
 from training.evaluate.measure import Measure, Plan, RoundTrip
+from training.evaluate.report import Gallery
 
 STARTER = Path(__file__).resolve().parent.parent.parent / "assets" / "starter"
 QUICK = {"n": 6, "closed_loops": 2, "depth": 4, "what_ifs": 3}
@@ -33,6 +34,7 @@ def main(argv: list[str] | None = None) -> int:
     one.add_argument("--quick", action="store_true", help=f"a look: {QUICK['n']} stories, closed loops of 4 scenes")
     one.add_argument("--no-cut", action="store_true", help="leave out the mode cut")
     one.add_argument("--device", default="cpu")
+    one.add_argument("--report", type=Path, help="write every clip beside its rendering into one HTML file")
     one.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     args = parser.parse_args(argv)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -50,9 +52,13 @@ def picturebook(args: argparse.Namespace) -> int:
 
     pipeline: Any = NextScenePipeline.from_pretrained(args.checkpoint)
     pipeline.to(args.device)
-    report = Measure(pipeline, plan, round_trip_of(pipeline)).run()
+    gallery = Gallery()
+    report = Measure(pipeline, plan, round_trip_of(pipeline), gallery.add if args.report else None).run()
     result = report.plain()
-    print(table(result, report.seconds))
+    text = table(result, report.seconds)
+    print(text)
+    if args.report:
+        gallery.write(args.report.expanduser(), f"Picture book: {args.checkpoint.resolve().name}", text)
     if args.json:
         print(json.dumps(result, allow_nan=False))
     return 0

@@ -38,6 +38,7 @@ from nsp_core.errors import UserError
 from nsp_core.types import Frames, Mode, NextScene, Predictor, SamplingOptions, Scene, SceneRequest, StoryContext
 from training.evaluate import cases
 from training.evaluate.intervals import Tally, plain
+from training.evaluate.report import Exhibit
 from training.picturebook.draw import clip
 from training.picturebook.judge import ExactJudge
 from training.picturebook.parse import parse, parse_world
@@ -71,6 +72,17 @@ class Plan:
     minutes: float = math.inf
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What a clip was drawn for."""
+
+    kind: str
+    case: str
+    context: StoryContext
+    words: str
+    wish: str = ""
+
+
 @dataclass
 class Report:
     plan: Plan
@@ -97,10 +109,18 @@ class Report:
 
 
 class Measure:
-    """Asks `predictor` case after case. `round_trip` is its autoencoder, for the ceiling."""
+    """Asks `predictor` case after case. `round_trip` is its autoencoder, for the ceiling; `show` gets every scene that
+    is judged."""
 
-    def __init__(self, predictor: Predictor, plan: Plan, round_trip: RoundTrip | None = None) -> None:
+    def __init__(
+        self,
+        predictor: Predictor,
+        plan: Plan,
+        round_trip: RoundTrip | None = None,
+        show: Callable[[Exhibit], None] | None = None,
+    ) -> None:
         self.predictor = predictor
+        self.show = show
         self.plan = plan
         self.round_trip = round_trip
         self.judge = ExactJudge()
@@ -155,12 +175,22 @@ class Measure:
         event = parse(words)
         return event if event is not None and is_enabled(before, event) else None
 
-    def follows(self, before: World, event: Event, made: NextScene | None, mode: Mode = "continue") -> bool | None:
-        if made is None:
-            return False
-        verdict = self.judge.judge_clip(before, event, made.frames, mode)
-        log.info("%s, %s: %s, %s", made.words, mode, verdict.detail, verdict.reason)
-        return verdict.passed
+    def follows(
+        self, asked: Asked, before: World, event: Event | None, made: NextScene | None, mode: Mode = "continue"
+    ) -> bool | None:
+        """The verdict on a clip that was drawn for `asked`; words that tell no possible event are wrong as they are."""
+        passed: bool | None = False
+        said = "the words tell nothing that can happen here" if event is None else "nothing was drawn"
+        if event is not None and made is not None:
+            verdict = self.judge.judge_clip(before, event, made.frames, mode)
+            passed, said = verdict.passed, f"{verdict.detail}, {verdict.reason}"
+        log.info("%s, %s: %s", asked.words, asked.kind, said)
+        if self.show is not None:
+            wanted = None if event is None else clip(before, event, step(before, event))
+            last, drawn = cases.last_picture(asked.context), None if made is None else made.frames
+            before_it = asked.wish or asked.context.scenes[-1].words
+            self.show(Exhibit(asked.kind, asked.case, before_it, asked.words, last, drawn, wanted, passed, said))
+        return passed
 
     # -- measures -------------------------------------------------------------------------------------------------
     def next_scene(self, one: cases.Case) -> None:
@@ -175,11 +205,13 @@ class Measure:
         drawn = self.draw(one.context, words, "continue", seed) if words else None
         if drawn is not None:
             self._add("continuity", one.number, psnr(drawn.frames[0], last))
-        right = event is not None and self.follows(one.before, event, drawn)
+        name = f"story {one.number}"
+        right = self.follows(Asked("continue", name, one.context, words), one.before, event, drawn)
         self._add("right_scene.continue", one.number, right)
         if self.plan.cut:
             cut = self.draw(one.context, words, "cut", seed) if event is not None else None
-            self._add("right_scene.cut", one.number, event is not None and self.follows(one.before, event, cut, "cut"))
+            asked = Asked("cut", name, one.context, words)
+            self._add("right_scene.cut", one.number, self.follows(asked, one.before, event, cut, "cut"))
         if event is not None:
             self.report.events[event.rule].add(one.number, right)
             moved = drawn is not None and self.judge.moves(one.before, event, drawn.frames)
@@ -202,9 +234,11 @@ class Measure:
             return
         event, wish = asked
         words = self.think(one.context, seed, wish)
-        right: bool | None = False
-        if self.told(one.before, words) == event:
-            right = self.follows(one.before, event, self.draw(one.context, words, "continue", seed))
+        understood = self.told(one.before, words) == event
+        drawn = self.draw(one.context, words, "continue", seed) if understood else None
+        told = Asked("steering", f"story {one.number}", one.context, words, wish)
+        right = self.follows(told, one.before, event if understood else None, drawn)
+        if understood:
             self.report.events[event.rule].add(one.number, right)
         self._add("steering", one.number, right)
 
@@ -231,11 +265,8 @@ class Measure:
             words = self.think(context, self.plan.seed + number)
             event = self.told(world, words)
             events.append(event)
-            if event is None:
-                right.append(False)
-                continue
-            drawn = self.draw(context, words, "continue", self.plan.seed + number)
-            right.append(self.follows(world, event, drawn))
+            drawn = None if event is None else self.draw(context, words, "continue", self.plan.seed + number)
+            right.append(self.follows(Asked("what_if", f"pair {number}", context, words), world, event, drawn))
         missing = None in right and False not in right
         self._add("what_if", number, None if missing else all(right) and events[0] != events[1])
 
@@ -252,10 +283,11 @@ class Measure:
                 words = self.think(context, seed)
                 event = self.told(world, words)
                 drawn = None if event is None else self.draw(context, words, "continue", seed)
+                name = f"story {one.number}, scene {depth}"
+                right = self.follows(Asked("closed_loop", name, context, words), world, event, drawn)
                 if event is None or drawn is None:
                     world = None
                 else:
-                    right = self.follows(world, event, drawn)
                     context = StoryContext((*context.scenes, Scene(words, drawn.frames, drawn.latents)))
                     world = step(world, event)
             if depth in (4, 8):

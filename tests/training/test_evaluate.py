@@ -206,7 +206,8 @@ def test_the_report_shows_every_judged_scene(tmp_path: Path) -> None:
     assert not re.findall(r"(?:src|href)='(?!data:)", page) and not list(path.parent.glob(".*"))
     shown = [Image.open(io.BytesIO(base64.b64decode(d))) for d in re.findall(r"base64,([^']+)'", page)]
     assert {picture.size for picture in shown} == {(160, 96)}
-    assert {getattr(picture, "n_frames", 1) for picture in shown} == {1, 17}
+    frames = [getattr(picture, "n_frames", 1) for picture in shown]
+    assert 1 in frames and max(frames) == 17  # equal neighbours are one frame that lasts longer
 
 
 def test_time_that_runs_out_is_told_in_n() -> None:

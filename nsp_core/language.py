@@ -15,6 +15,7 @@ from nsp_core.errors import OutsideLanguage
 
 FILE = "language.json"
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
+_GAP = re.compile(r"[,;:]?\s+([.,;:!?])|\s+")  # what is left where a word was taken out
 
 
 @dataclass(frozen=True)
@@ -22,15 +23,23 @@ class Language:
     words: frozenset[str]
     examples: tuple[str, ...]  # sentences that show what can be said
     version: int = 1
+    fillers: frozenset[str] = frozenset()  # words that say nothing ("please", "I want"): left out before it is read
 
     def unknown(self, text: str) -> tuple[str, ...]:
         """Words of `text` outside the language, in order, each once."""
         found = (m.group().lower() for m in _WORD.finditer(text))
-        return tuple(dict.fromkeys(w for w in found if w not in self.words))
+        return tuple(dict.fromkeys(w for w in found if w not in self.words and w not in self.fillers))
+
+    def plain(self, text: str) -> str:
+        """`text` without its fillers."""
+        if not any(m.group().lower() in self.fillers for m in _WORD.finditer(text)):
+            return text
+        kept = _WORD.sub(lambda m: "" if m.group().lower() in self.fillers else m.group(), text)
+        return _GAP.sub(lambda m: m.group(1) or " ", kept).lstrip(" .,;:!?").rstrip(" ,;:")
 
     def check(self, text: str) -> None:
         """Raise OutsideLanguage, naming the words and what is known instead."""
-        if not _WORD.search(text):
+        if not _WORD.search(self.plain(text)):
             raise OutsideLanguage("There are no words yet: say in one sentence what happens.", self.examples)
         unknown = self.unknown(text)
         if unknown:
@@ -42,6 +51,7 @@ class Language:
 
     def save(self, folder: Path) -> None:
         value = {"version": self.version, "words": sorted(self.words), "examples": list(self.examples)}
+        value["fillers"] = sorted(self.fillers)
         (folder / FILE).write_text(json.dumps(value, indent=1, ensure_ascii=False), encoding="utf-8")
 
     @staticmethod
@@ -50,4 +60,5 @@ class Language:
         if not path.is_file():
             return None
         value = json.loads(path.read_text(encoding="utf-8"))
-        return Language(frozenset(value["words"]), tuple(value["examples"]), value["version"])
+        fillers = frozenset(value.get("fillers", ()))  # not in folders of before 2026-11-21
+        return Language(frozenset(value["words"]), tuple(value["examples"]), value["version"], fillers)

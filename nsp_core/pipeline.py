@@ -147,7 +147,7 @@ class NextScenePipeline(DiffusionPipeline):
         """
         if steer is not None and self.language:
             self.language.check(steer)
-        task = self.dialect.next if steer is None else self.dialect.steer.format(words=steer)
+        task = self.dialect.next if steer is None else self.dialect.steer.format(words=self.plain(steer))
         prompt = self.prompt(context, task)
         told: set[str] = set()
         number, tries = 0, 0
@@ -271,11 +271,16 @@ class NextScenePipeline(DiffusionPipeline):
         """The story's words, the ends of the last scene that has pictures, and the task."""
         scene = last_seen(context)
         clips = () if scene is None or scene.frames is None else (ends(self.check_frames(scene.frames)),)
-        return Prompt(prompts.story_text(self.dialect, words_of(context), context.bible) + task, clips)
+        words = tuple(map(self.plain, words_of(context)))
+        return Prompt(prompts.story_text(self.dialect, words, context.bible) + task, clips)
+
+    def plain(self, words: str) -> str:
+        """What the reader is given of what a person wrote."""
+        return self.language.plain(words) if self.language else words
 
     def encode_condition(self, context: StoryContext, words: str) -> tuple[Tensor, Tensor]:
         """-> the connector's output for the scene and for the null prompt, each (1, Q, caption_channels)."""
-        prompt = self.prompt(context, self.dialect.draw.format(words=words))
+        prompt = self.prompt(context, self.dialect.draw.format(words=self.plain(words)))
         return self.read(prompt), self.null_condition()
 
     def null_condition(self) -> Tensor:

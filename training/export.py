@@ -22,11 +22,12 @@ from nsp_core.model import build
 from nsp_core.pipeline import NextScenePipeline
 from training.flow_matching import Generator
 from training.generator import GeneratorConfig
+from training.picturebook.readings import STOP_WORDS
 from training.picturebook.scenes import story
 from training.picturebook.words import LANGUAGE_VERSION, describe, instructions, tell, vocabulary
 from training.stages import from_run, load_reader, load_vae, put_average
 
-IN_WORLD_GAIN = 5.5  # in dB, see NextScenePipeline.fidelity: the world's renders lie well above, photographs well below
+IN_WORLD_GAIN = 6.5  # in dB, see NextScenePipeline.fidelity: the world's renders lie well above, photographs well below
 
 
 def assemble(vae_run: Path, reader_run: Path, generator_run: Path | None) -> NextScenePipeline:
@@ -58,13 +59,14 @@ def assemble(vae_run: Path, reader_run: Path, generator_run: Path | None) -> Nex
 
 
 def starter_language() -> Language:
-    """Every word that the world's sentences use, and examples of beginnings, events and wishes."""
+    """Every word that the world's sentences use, words that may be left out, and examples of what can be said."""
     rng = Random(3)
     examples = []
     for _ in range(4):
         one = story(rng, 3)
         examples += [describe(one.worlds[0]), tell(one.events[0], one.worlds[0]), instructions(one.events[1])[0] + "."]
-    return Language(frozenset(w.lower() for w in vocabulary()), tuple(examples), LANGUAGE_VERSION)
+    words = frozenset(w.lower() for w in vocabulary())
+    return Language(words, tuple(examples), LANGUAGE_VERSION, frozenset(STOP_WORDS - words))
 
 
 def save(pipeline: NextScenePipeline, out: Path) -> None:

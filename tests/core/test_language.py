@@ -40,7 +40,31 @@ def test_no_words_at_all_are_refused(text: str) -> None:
         LANGUAGE.check(text)
 
 
+POLITE = Language(frozenset(WORDS), LANGUAGE.examples, fillers=frozenset(["please", "i", "want", "now"]))
+
+
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [
+        ("I want the red ball, please!", "the red ball!"),
+        ("Please, the ball rolls. Now the red ball rolls.", "the ball rolls. the red ball rolls."),
+        ("A red ball  rolls.", "A red ball  rolls."),
+        ("I want a wanton ball.", "a wanton ball."),
+    ],
+)
+def test_fillers_are_left_out_and_nothing_else(said: str, read: str) -> None:
+    assert POLITE.plain(said) == read
+    assert "want" not in POLITE.unknown(said)
+
+
+def test_a_wish_of_fillers_alone_says_nothing() -> None:
+    with pytest.raises(OutsideLanguage, match="no words yet"):
+        POLITE.check("please, now")
+
+
 def test_a_language_lies_beside_the_weights(tmp_path: Path) -> None:
     LANGUAGE.save(tmp_path)
     assert Language.load(tmp_path) == LANGUAGE
+    POLITE.save(tmp_path)
+    assert Language.load(tmp_path) == POLITE
     assert Language.load(tmp_path / "elsewhere") is None

@@ -347,6 +347,18 @@ def test_nothing_but_garble_is_declined(
         list(pipeline.think(story, alternatives=2))
 
 
+def test_fillers_never_reach_the_reader(
+    pipeline: NextScenePipeline, story: StoryContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "language", replace(LANGUAGE, fillers=frozenset(["please", "now"])))
+    asked: list[str] = []
+    monkeypatch.setattr("nsp_core.pipeline.write", lambda _m, _p, prompt, **_: asked.append(prompt.text) or iter(()))
+    polite = StoryContext((replace(story.scenes[0], words="Please, it rains now."),))
+    with pytest.raises(OutsideLanguage):
+        list(pipeline.think(polite, steer="please, a red ball rolls"))
+    assert set(asked) == {"1. it rains.\nNext: a red ball rolls"}
+
+
 def test_calling_it_thinks_and_then_acts(pipeline: NextScenePipeline, story: StoryContext) -> None:
     words = list(pipeline.think(story))[-1].text
     scene = pipeline(story, options=QUICK)

@@ -28,6 +28,7 @@ from nsp_core.types import (
 )
 from training.evaluate import cases, main
 from training.evaluate.measure import FLOORS, Measure, Plan, nearest_is
+from training.evaluate.phrases import PHRASES
 from training.evaluate.report import Gallery
 from training.picturebook.draw import clip
 from training.picturebook.judge import ExactJudge
@@ -38,9 +39,9 @@ from training.picturebook.splits import split_of
 from training.picturebook.words import describe, tell
 from training.picturebook.world import Event, World
 
-SMALL = Plan(n=4, closed_loops=1, what_ifs=4, depth=4)
+SMALL = Plan(n=4, closed_loops=1, what_ifs=4, depth=4, phrases=60)
 KEYS = ["split", "n", "seed", "reader", "words", "right_scene", "closed_loop", "steering", "what_if", "continuity"]
-KEYS += ["motion", "reader_free", "floors", "ceiling", "events"]
+KEYS += ["motion", "reader_free", "floors", "ceiling", "events", "phrases"]
 SUNSET = tell(Event("sunset"))
 
 
@@ -132,6 +133,16 @@ def test_a_perfect_model_gets_everything(perfect: dict) -> None:  # type: ignore
     assert perfect["events"] and all(figure["mean"] == 1.0 for figure in perfect["events"].values())
 
 
+def test_wishes_as_people_type_them(perfect: dict) -> None:  # type: ignore[type-arg]
+    possible = [p for p in PHRASES if p.rules]
+    assert len(PHRASES) == 60 and 45 <= len(possible) <= 56
+    for one in possible:
+        assert one.rules & {e.rule for e in enabled(one.world)}, one
+    figures = perfect["phrases"]
+    assert figures["done"]["n"] == len(possible) and figures["done_or_declined"]["n"] == 60
+    assert 0.9 <= figures["done"]["mean"] <= figures["done_or_declined"]["mean"]  # the keyword parser misses a few
+
+
 def test_floors_are_low(perfect: dict) -> None:  # type: ignore[type-arg]
     assert set(perfect["floors"]) == set(FLOORS)
     assert perfect["floors"]["copy_last"]["mean"] == perfect["floors"]["copy_last_reader_free"]["mean"] == 0
@@ -140,7 +151,7 @@ def test_floors_are_low(perfect: dict) -> None:  # type: ignore[type-arg]
 
 
 def test_right_words_with_the_last_picture_are_no_right_scene() -> None:
-    figures = Measure(Copying(), Plan(n=2, closed_loops=1, depth=4, what_ifs=1)).run().plain()
+    figures = Measure(Copying(), Plan(n=2, closed_loops=1, depth=4, what_ifs=1, phrases=0)).run().plain()
     assert figures["words"]["mean"] == 1.0
     for name in ("steering", "what_if", "motion", "reader_free"):
         assert figures[name]["mean"] == 0.0, name
@@ -150,7 +161,7 @@ def test_right_words_with_the_last_picture_are_no_right_scene() -> None:
 
 
 def test_the_same_future_for_every_past_is_no_what_if() -> None:
-    measure = Measure(Monotone(), Plan(n=4, closed_loops=0, what_ifs=4, cut=False))
+    measure = Measure(Monotone(), Plan(n=4, closed_loops=0, what_ifs=4, phrases=0, cut=False))
     figures = measure.run().plain()
     assert figures["what_if"]["mean"] == 0.0 and figures["steering"]["mean"] == 0.0
     assert figures["right_scene"]["cut"] is None
@@ -190,7 +201,7 @@ def test_reader_free_tells_futures_apart() -> None:
 
 def test_the_report_shows_every_judged_scene(tmp_path: Path) -> None:
     gallery = Gallery()
-    measure = Measure(Copying(), Plan(n=2, closed_loops=1, depth=2, what_ifs=1), show=gallery.add)
+    measure = Measure(Copying(), Plan(n=2, closed_loops=1, depth=2, what_ifs=1, phrases=0), show=gallery.add)
     figures = measure.run().plain()
     kinds = [e.kind for e in gallery.exhibits]
     assert [kinds.count(k) for k in ("continue", "cut", "what_if", "closed_loop")] == [2, 2, 2, 2]
@@ -211,7 +222,7 @@ def test_the_report_shows_every_judged_scene(tmp_path: Path) -> None:
 
 
 def test_time_that_runs_out_is_told_in_n() -> None:
-    report = Measure(Perfect(), Plan(n=3, minutes=0.0)).run()
+    report = Measure(Perfect(), Plan(n=3, minutes=0.0, phrases=0)).run()
     assert report.plain()["n"] <= 1
 
 

@@ -20,7 +20,7 @@ from training.evaluate.measure import Measure, Plan, RoundTrip
 from training.evaluate.report import Gallery
 
 STARTER = Path(__file__).resolve().parent.parent.parent / "assets" / "starter"
-QUICK = {"n": 6, "closed_loops": 2, "depth": 4, "what_ifs": 3}
+QUICK = {"n": 6, "closed_loops": 2, "depth": 4, "what_ifs": 3, "phrases": 6}
 
 
 def main(argv: list[str] | None = None) -> int:

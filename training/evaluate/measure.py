@@ -16,6 +16,9 @@ reader_free    of the renderings of all possible futures, and of none, the told 
 floors         what needs no model: the last picture again, the pictures of another story, the most frequent event;
                the first two also by reader_free, and its chance
 ceiling        the true pictures through the model's autoencoder, judged like right_scene
+phrases        sixty wishes as people type them (phrases.py), some of which can't come true: `done` is the share of the
+               possible ones that are told rightly and whose clip follows, `done_or_declined` that of all that are
+               either done or declined plainly, or rightly declined
 events         right_scene of continued clips by rule, the model's own choices and the steered ones together
 
 Knows nothing of the command line or of files. A verdict that is missing is left out, never averaged.
@@ -38,12 +41,14 @@ from nsp_core.errors import UserError
 from nsp_core.types import Frames, Mode, NextScene, Predictor, SamplingOptions, Scene, SceneRequest, StoryContext
 from training.evaluate import cases
 from training.evaluate.intervals import Tally, plain
+from training.evaluate.phrases import PHRASES, Phrase
 from training.evaluate.report import Exhibit
 from training.picturebook.draw import clip
 from training.picturebook.judge import ExactJudge
 from training.picturebook.parse import parse, parse_world
 from training.picturebook.reader import idle, psnr
 from training.picturebook.rules import enabled, is_enabled, step
+from training.picturebook.words import describe
 from training.picturebook.world import Event, World
 
 log = logging.getLogger(__name__)
@@ -68,6 +73,7 @@ class Plan:
     closed_loops: int = 16
     depth: int = 8
     what_ifs: int = 32
+    phrases: int = 60
     cut: bool = True
     minutes: float = math.inf
 
@@ -105,6 +111,7 @@ class Report:
             "floors": {name: plain(t[f"floors.{name}"]) for name in FLOORS},
             "ceiling": plain(t["ceiling"]),
             "events": {rule: plain(tally) for rule, tally in sorted(self.events.items())},
+            "phrases": {name: plain(t[f"phrases.{name}"]) for name in ("done", "done_or_declined")},
         }
 
 
@@ -139,6 +146,8 @@ class Measure:
                 self.what_if(number, *pairs[number])
             if number < plan.closed_loops:
                 self.closed_loop(cases.case(plan.seed, plan.n + number))
+            for i in range(number * plan.phrases // plan.n, (number + 1) * plan.phrases // plan.n):
+                self.phrase(i, PHRASES[i])
             self.report.cases = number + 1
             self.report.seconds = time.monotonic() - self._started
             log.info("case %d of %d, %.0f s", number + 1, plan.n, self.report.seconds)
@@ -269,6 +278,20 @@ class Measure:
             right.append(self.follows(Asked("what_if", f"pair {number}", context, words), world, event, drawn))
         missing = None in right and False not in right
         self._add("what_if", number, None if missing else all(right) and events[0] != events[1])
+
+    def phrase(self, number: int, one: Phrase) -> None:
+        context = StoryContext((Scene(describe(one.world), np.array(idle(one.world.seen()))),))
+        words = self.think(context, self.plan.seed + number, one.text)
+        event = self.told(one.world, words)
+        right: bool | None = False
+        if event is not None and event.rule in one.rules:
+            drawn = self.draw(context, words, "continue", self.plan.seed + number)
+            right = self.follows(Asked("phrases", f"wish {number}", context, words, one.text), one.world, event, drawn)
+        elif words:
+            log.info("wish %s: told %s", one.text, words)
+        if one.rules:
+            self._add("phrases.done", number, right)
+        self._add("phrases.done_or_declined", number, right if words else True)
 
     def closed_loop(self, one: cases.Case) -> None:
         """From the first scene of the case, only the model's own; once it tells what can't be, all is wrong."""

@@ -29,6 +29,7 @@ KINDS = {
     "cut": "Right scene, cut",
     "steering": "Steering",
     "what_if": "What if: two stories that differ in one fact",
+    "phrases": "Wishes as people type them",
     "closed_loop": "Closed loop: nothing but its own words and clips",
 }
 

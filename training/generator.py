@@ -155,9 +155,10 @@ def read_queries(model: Any, processor: Any, queries: Tensor, asks: list[Prompt]
 
 
 def stamp(vae: Any, model: Any, queries: Tensor) -> str:
-    """A hash of the weights that a cache was made with."""
+    """A hash of the weights that a cache was made with; the decoder has no part in it."""
     digest = hashlib.sha256()
-    for tensor in (*vae.state_dict().values(), *model.state_dict().values(), queries):
+    latents = (*vae.encoder.state_dict().values(), vae.latents_mean, vae.latents_std)
+    for tensor in (*latents, *model.state_dict().values(), queries):
         digest.update(tensor.detach().float().cpu().numpy().tobytes())
     return digest.hexdigest()[:16]
 

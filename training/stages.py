@@ -28,7 +28,9 @@ def train_vae(config: VaeConfig, resume: bool) -> int:
     torch.manual_seed(config.loop.seed)
     objective = VaeObjective(config)
     if config.init is not None:
-        objective.module.load_state_dict(checkpoint.load(config.init).model)
+        initial = checkpoint.load(config.init)
+        # the averages, rounded as shipped: an encoder that stays must be the one that later stages were given
+        objective.module.load_state_dict({n: t.bfloat16().float() for n, t in {**initial.model, **initial.ema}.items()})
     objective.module.to(config.device)
     return loop.train(
         objective,

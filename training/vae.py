@@ -42,7 +42,10 @@ class VaeConfig:
     thing_weight: float = 6.0
     edge_weight: float = 0.5
     square_weight: float = 3.0
+    motion_weight: float = 4.0  # extra weight of pixels that differ from the frame before: rain is thin and quick
     prior_weight: float = 1e-4
+    # Only the decoder learns: what a generator was trained on stays valid, and its clips come out sharper
+    decoder_only: bool = False
     threads: int = 2
     device: str = "cpu"
     init: Path | None = None
@@ -58,6 +61,8 @@ class VaeObjective:
 
     def __post_init__(self) -> None:
         self.module: nn.Module = build.autoencoder(self.config.width)
+        if self.config.decoder_only:
+            self.module.encoder.requires_grad_(False)
         self.frames = np.load(self.config.pool / "frames.npy", mmap_mode="r")
         self.masks = np.load(self.config.pool / "masks.npy", mmap_mode="r")
         self.held_out = 48  # the last clips of the pool are never trained on
@@ -89,7 +94,8 @@ class VaeObjective:
     def loss(self, batch: tuple[Tensor, Tensor, bool], generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         x, mask, round_trip = batch
         x, mask = x.to(generator.device), mask.to(generator.device)
-        mean = self.module.encode(x).latent_dist.mean
+        with torch.set_grad_enabled(not self.config.decoder_only):
+            mean = self.module.encode(x).latent_dist.mean
         noisy = mean + self.config.noise * torch.randn(mean.shape, generator=generator, device=mean.device)
         y = self.module.decode(noisy).sample
         loss, l1 = self.distance(y, x, mask)
@@ -103,6 +109,8 @@ class VaeObjective:
         c = self.config
         y = y.float()
         weight = 1 + c.thing_weight * functional.max_pool3d(mask, (1, 5, 5), 1, (0, 2, 2))
+        if c.motion_weight and x.shape[2] > 1:
+            weight = weight + c.motion_weight * moving(x)
         weight = weight / weight.mean()
         error = y - x
         edges = sum((e.abs()).mean() for e in (error.diff(dim=2), error.diff(dim=3), error.diff(dim=4)) if e.numel())
@@ -132,6 +140,12 @@ class VaeObjective:
             "psnr_things": float(np.mean(things)),
             "psnr_three_trips": float(np.mean(thrice)),
         }
+
+
+def moving(x: Tensor, threshold: float = 0.08) -> Tensor:
+    """(B, 3, T, H, W) -> (B, 1, T, H, W): 1 where a pixel differs from the frame before (at first: from the next)."""
+    changes = (x.diff(dim=2).abs().amax(1, keepdim=True) > threshold).to(x.dtype)
+    return torch.cat([changes[:, :, :1], changes], 2)
 
 
 def to_tensor(frames: np.ndarray) -> Tensor:

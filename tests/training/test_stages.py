@@ -10,9 +10,11 @@ import torch
 
 from nsp_core.errors import ConfigError
 from training import checkpoint
+from training.generator import stamp
 from training.main import provenance
 from training.reader import reader_for
-from training.stages import load_reader, train_generator, train_reader
+from training.stages import load_reader, load_vae, train_generator, train_reader, train_vae
+from training.vae import moving
 
 
 def begin(config, train, out, **changes):
@@ -46,3 +48,29 @@ def test_a_reader_takes_over_all_but_new_heads(tiny_runs, tmp_path):
     checkpoint.save(tmp_path / "broken", 1, without, {}, {}, {})
     with pytest.raises(ConfigError, match="another shape"):
         begin(tiny_runs.reader, train_reader, tmp_path / "refused", init=tmp_path / "broken")
+
+
+def test_a_sharper_decoder_leaves_the_latents_alone(tiny_runs, tmp_path):
+    """A cache and a generator stay valid: the encoder, and so the stamp, is that of the run that was built upon."""
+    out = tmp_path / "sharp"
+    out.mkdir()
+    config = dataclasses.replace(
+        tiny_runs.vae, out=out, init=tiny_runs.vae.out / "checkpoints", decoder_only=True, minutes=9.0, clip_batch=1
+    )
+    (out / "run.json").write_text(json.dumps(provenance(config)))
+    assert train_vae(config, True) == 0
+    before, after = load_vae(tiny_runs.vae.out), load_vae(out)
+    _, _, reader = load_reader(tiny_runs.reader.out)
+    rest = (reader.model, reader.connector.queries)
+    assert stamp(before, *rest) == stamp(after, *rest)
+    changed = [n for n, p in after.named_parameters() if not torch.equal(p, before.get_parameter(n))]
+    assert changed and all(name.startswith("decoder.") for name in changed)
+
+
+def test_moving_pixels_weigh_more_than_resting_ones():
+    x = torch.zeros(1, 3, 4, 2, 2)
+    x[0, 1, 2:, 0, 0] = 0.5
+    assert moving(x)[0, 0, :, 0, 0].tolist() == [0, 0, 1, 0]
+    x[0, 1, 0, 1, 1] = 0.5
+    assert moving(x)[0, 0, :, 1, 1].tolist() == [1, 1, 0, 0]
+    assert moving(x).sum() == 3

@@ -1,4 +1,4 @@
-"""The page: one gr.HTML component that draws itself from a view, with two questions it may ask the server.
+"""The page: one gr.HTML component that draws itself from a view, with three questions it may ask the server.
 
 The scripts in client/ run as one function inside the component; they hold no story, only the last view. Gradio brings
 the frame, the upload and the calls; everything that lasts is in the database, and where one is, in the address.
@@ -6,15 +6,19 @@ the frame, the upload and the calls; everything that lasts is in the database, a
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
+from app.catalogue import catalogue
 from app.pages.desk import Desk
 
 CLIENT = Path(__file__).with_name("client")
-SCRIPTS = ("page.js", "strip.js", "stage.js", "words.js", "stories.js", "begin.js", "room.js")  # later ones use earlier
+# later ones use earlier
+SCRIPTS = ("page.js", "drawer.js", "strip.js", "stage.js", "words.js", "stories.js", "begin.js", "room.js")
+STYLES = ("style.css", "drawer.css")
 FRAME = """
 <div class="wn">
   <header class="wn-top"></header>
@@ -26,11 +30,14 @@ FRAME = """
 
 
 def script() -> str:
-    return '"use strict";\n' + "\n".join((CLIENT / name).read_text(encoding="utf-8") for name in SCRIPTS)
+    """All of client/ as one function's body, the catalogue in front of it."""
+    texts = json.dumps(catalogue().texts, ensure_ascii=False).replace("</", "<\\/")
+    parts = ['"use strict";', f"const CATALOGUE = {texts};"]
+    return "\n".join([*parts, *((CLIENT / name).read_text(encoding="utf-8") for name in SCRIPTS)])
 
 
 def style() -> str:
-    return (CLIENT / "style.css").read_text(encoding="utf-8")
+    return "\n".join((CLIENT / name).read_text(encoding="utf-8") for name in STYLES)
 
 
 def theme() -> gr.themes.Base:
@@ -39,7 +46,7 @@ def theme() -> gr.themes.Base:
 
 
 def story_room(desk: Desk) -> gr.HTML:
-    """The whole page. `look` shows a place, `act` does something and shows where it leads.
+    """The whole page. `look` shows a place, `act` does something and shows where it leads, `ask` fills a panel.
 
     Not a subclass of gr.HTML: Gradio writes a .pyi file beside the module of each subclass.
     """
@@ -50,11 +57,14 @@ def story_room(desk: Desk) -> gr.HTML:
     def act(message: Any) -> dict[str, Any]:
         return desk.act(message)
 
+    def ask(message: Any) -> dict[str, Any]:
+        return desk.ask(message)
+
     return gr.HTML(
         value="",
         html_template=FRAME,
         js_on_load=script(),
         apply_default_css=False,
-        server_functions=[look, act],
+        server_functions=[look, act, ask],
         elem_id="wn-page",
     )

@@ -5,11 +5,11 @@ Knows nothing of Gradio, and changes nothing. A view is plain JSON for the scrip
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from app.director import Director
 from app.pages.examples import Examples
+from app.pages.place import Place
 from app.pages.progress import WAKING, job_view
 from app.pages.stories import shelf_view
 from app.pages.strip import shown_path, strip_view
@@ -29,29 +29,6 @@ BIGGER = (
     "card with 24 GB of memory, or about 12 GB with its reader in 4 bits. This version cannot load one yet; your "
     "picture and your story stay as they are until it can."
 )
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where somebody is: a scene of a story, or a picture that is being looked at before there is a story."""
-
-    story: str | None = None
-    scene: str | None = None
-    reading: str | None = None  # a describe job
-
-    @classmethod
-    def of(cls, message: Any) -> Place:
-        """From a browser: whatever it sends, at most three short strings come of it."""
-        given = message if isinstance(message, dict) else {}
-
-        def text(name: str) -> str | None:
-            value = given.get(name)
-            return value if isinstance(value, str) and 0 < len(value) <= 64 else None
-
-        return cls(text("story"), text("scene"), text("reading"))
-
-    def json(self) -> dict[str, str | None]:
-        return {"story": self.story, "scene": self.scene, "reading": self.reading}
 
 
 class Views:

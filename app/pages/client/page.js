@@ -56,6 +56,15 @@ function icon(name) {
   return svg;
 }
 
+// The words of the page, from app/languages: T("takes.count", {n: 3}). A text may have a form for one and for many.
+const plurals = new Intl.PluralRules(CATALOGUE["language.code"] || "en");
+function T(key, values) {
+  let text = CATALOGUE[key];
+  if (text && typeof text === "object") text = text[plurals.select((values || {}).n)] || text.other;
+  if (text === undefined) return key;
+  return text.replace(/\{(\w+)\}/g, (whole, name) => (values && name in values ? String(values[name]) : whole));
+}
+
 const media = (name) => (name ? "/media/" + encodeURIComponent(name) : "");
 const plural = (n, one, many) => n + " " + (n === 1 ? one : many);
 const isText = (node) => !!node && (/^(TEXTAREA|SELECT)$/.test(node.tagName || "") || (node.tagName === "INPUT" && !/^(radio|checkbox)$/.test(node.type)));
@@ -102,7 +111,7 @@ async function call(name, message) {
   } catch (error) {
     offline += 1;
     if (offline > 1 || name === "act") {
-      tell({ kind: "error", text: "The program does not answer at the moment. Your story is kept on its disk; this page tries again by itself." });
+      tell({ kind: "error", text: T("page.no_answer") });
     }
     plan();
     return null;
@@ -127,6 +136,19 @@ async function act(what, details) {
     root.classList.remove("wn-busy");
     plan();
   }
+}
+
+// What a panel shows: a question that changes nothing. null when there is no answer; why is said on the page.
+async function ask(what, details) {
+  let answer = null;
+  try {
+    answer = await server.ask({ ...here(), ...(details || {}), ask: what });
+  } catch (error) {
+    answer = { error: T("page.no_answer") };
+  }
+  if (answer && !answer.error) return answer;
+  tell({ kind: "error", text: (answer && answer.error) || T("page.no_answer") });
+  return null;
 }
 
 const look = (where) => call("look", where || here());
@@ -155,6 +177,7 @@ function show(next) {
   drawTop();
   (part === "room" ? room : home).draw(next, before);
   document.title = (next.story ? next.story.title + " · " : "") + "What happens next?";
+  drawer.told(next);
   root.dataset.ready = "yes";
   plan();
 }

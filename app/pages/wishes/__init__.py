@@ -1,0 +1,1 @@
+"""What a person may ask for, one file a subject; app.pages.desk puts them together."""

@@ -1,0 +1,83 @@
+"""The one in whose name a wish is done, and what every wish may use. Knows nothing of any particular wish."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app.director import Director
+from app.pages.examples import Examples
+from app.pages.place import Place
+from app.settings import Settings
+from app.store import Store
+from app.store.stories import Stories
+from app.story import Scene
+from nsp_core.errors import UserError
+
+MAX_TEXT = 600
+
+Message = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Told:
+    """Where a wish leads, and a word about it. `action`: a way back, {"label", "do", "with"}."""
+
+    place: Place
+    text: str
+    action: dict[str, Any] | None = None
+
+    @property
+    def notice(self) -> dict[str, Any]:
+        return {"kind": "info", "text": self.text, **({"action": self.action} if self.action else {})}
+
+
+Wish = Callable[[Message, Place], "Place | Told"]  # does what is asked and says where that leads
+Question = Callable[[Message, Place], dict[str, Any]]  # changes nothing; the answer is plain JSON
+
+
+@dataclass(frozen=True)
+class Person:
+    """`uploads` is the only folder that a brought file may lie in; `steps` overrides the drawing steps that the model
+    recommends; `works_here`: what is asked for is done in this process, there is no worker."""
+
+    director: Director
+    owner_id: str
+    examples: Examples
+    uploads: Path
+    steps: int | None = None
+    works_here: bool = False
+
+    @property
+    def store(self) -> Store:
+        return self.director.store
+
+    @property
+    def settings(self) -> Settings:
+        return self.director.settings
+
+    @property
+    def stories(self) -> Stories:
+        return self.store.stories(self.owner_id)
+
+    def scene(self, place: Place) -> Scene:
+        return self.stories.scene(place.scene or "")
+
+
+def text_of(message: Message, name: str, *, limit: int = MAX_TEXT) -> str:
+    """The text of that name in one line, "" when there is none. Raises UserError when it is too long."""
+    value = message.get(name)
+    text = " ".join(value.split()) if isinstance(value, str) else ""
+    if len(text) > limit:
+        raise UserError(f"This text has {len(text)} characters, at most {limit} can be read: please shorten it.")
+    return text
+
+
+def number_of(message: Message, name: str, otherwise: int, *, least: int, most: int) -> int:
+    """The whole number of that name, or `otherwise`. Raises UserError outside `least` to `most`."""
+    value = message.get(name, otherwise)
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise UserError(f"{name} must be a whole number from {least} to {most}, got {value!r}.")
+    return value

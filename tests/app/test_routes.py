@@ -135,7 +135,7 @@ def test_our_own_page_may_upload(site: Site) -> None:
     with site.client(origin=site.address.rstrip("/")) as client:
         answer = client.post("/gradio_api/upload", files={"files": ("a.png", b"not a picture", "image/png")})
         assert answer.status_code == 200
-        assert Path(answer.json()[0]).is_relative_to(site.app.desk.uploads)
+        assert Path(answer.json()[0]).is_relative_to(site.app.desk.person.uploads)
 
 
 def test_every_answer_carries_the_safety_headers(site: Site) -> None:

@@ -203,9 +203,22 @@ document.addEventListener("visibilitychange", () => {
 
 // Head of the page -------------------------------------------------------------------------------------------------
 
+// What other parts bring to the head of the page: {order, key(view) -> what it depends on, node(view) -> button or null}.
+const tools = [];
+function addTool(tool) {
+  tools.push(tool);
+  tools.sort((one, other) => one.order - other.order);
+}
+
+// Keys of the room: addKey("m", "keys.map", does). `when` is asked first. The list behind "?" is made of these.
+const keys = new Map();
+function addKey(key, says, does, when = () => view.page === "room") {
+  keys.set(key, { says, does, when });
+}
+
 let topKey = "";
 function drawTop() {
-  const key = JSON.stringify([view.story, view.engine, view.page, view.reel]);
+  const key = JSON.stringify([view.story, view.engine, view.page, view.reel, tools.map((tool) => (tool.key ? tool.key(view) : null))]);
   if (key === topKey) return;
   topKey = key;
   const parts = [
@@ -216,6 +229,7 @@ function drawTop() {
   if (view.engine && view.engine.text) {
     parts.push(h("span.wn-engine", { "data-state": view.engine.state, title: view.engine.title || null }, view.engine.text));
   }
+  parts.push(...tools.map((tool) => tool.node(view)).filter(Boolean));
   if (view.page === "room") {
     parts.push(h("button.wn-quiet", { type: "button", onclick: () => goHome() }, icon("book"), h("span", {}, "All stories")));
     if (view.reel) {

@@ -15,20 +15,21 @@ const room = (() => {
   return { node, draw };
 })();
 
+addKey("Enter", "keys.enter", () => press());
+addKey("n", "keys.next", () => { if (words.node.dataset.kind === "rest") words.ask(); });
+addKey("ArrowLeft", "keys.before", () => strip.step(-1));
+addKey("ArrowRight", "keys.after", () => strip.step(1));
+addKey(" ", "keys.play", () => player.toggle());
+addKey("p", "keys.play", () => player.toggle());
+
 document.addEventListener("keydown", (event) => {
   if (!view || view.page !== "room" || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
   if (event.key === "Escape" && view.job) return void act("cancel", { job: view.job.id });
   if (isText(event.target)) return;
   if (event.target.type === "radio" && event.key.startsWith("Arrow")) return; // those choose among the ways
   const onControl = event.target.closest && event.target.closest("button, a, summary");
-  const does = {
-    Enter: () => { if (!onControl) press(); },
-    n: () => { if (words.node.dataset.kind === "rest") words.ask(); },
-    ArrowLeft: () => strip.step(-1),
-    ArrowRight: () => strip.step(1),
-    " ": () => { if (!onControl) player.toggle(); },
-    p: () => player.toggle(),
-  }[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+  const found = keys.get(event.key.length === 1 ? event.key.toLowerCase() : event.key);
+  const does = found && found.when() ? found.does : null;
   const natively = onControl || event.target.tagName === "INPUT";
   if (!does || (event.key === "Enter" && onControl) || (event.key === " " && natively)) return;
   event.preventDefault();

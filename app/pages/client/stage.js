@@ -18,7 +18,8 @@ const player = (() => {
   const replay = h("button.wn-quiet", { type: "button", onclick: () => play(current(), current()), title: "Play this scene once more" }, icon("again"), h("span", {}, "This scene"));
   const full = h("button.wn-quiet", { type: "button", "aria-label": "Full screen", title: "Full screen", onclick: () => fullScreen() }, icon("full"));
   const bar2 = h("div.wn-transport", {}, playAll, replay, dots, full);
-  const node = h("section.wn-stage", { "aria-label": "Stage" }, screen, caption, bar2);
+  const below = h("div.wn-below"); // where other parts put what belongs to the scene that is shown
+  const node = h("section.wn-stage", { "aria-label": "Stage" }, screen, caption, bar2, below);
 
   let front = 0;
   let run = null; // {list, at, last} while playing
@@ -207,5 +208,5 @@ const player = (() => {
     preview.style.filter = "blur(" + (Math.max(0, 1 - share) * 2.5).toFixed(1) + "px)";
   }
 
-  return { node, draw, play, stop, toggle, forget: () => { shownClip = null; first = true; } };
+  return { node, below, screen, bar: bar2, draw, play, stop, toggle, forget: () => { shownClip = null; first = true; } };
 })();

@@ -6,6 +6,7 @@ const words = (() => {
   let kind = "";
   let parts = {};
 
+  const extras = []; // what other parts offer beside the question: functions (view, scene) -> node or null
   const here_ = (now) => now.path.find((scene) => scene.id === now.here.scene);
   const troubleKey = (now) => (now.trouble ? ":" + now.trouble.text : "");
 
@@ -64,7 +65,7 @@ const words = (() => {
         h("p.wn-kicker", {}, at === 0 ? "The beginning" : "Scene " + (at + 1)),
         h("p.wn-said", {}, one ? one.words || one.seen || "" : ""),
         one && one.seen ? h("p.wn-small", {}, "I understood: " + one.seen) : null,
-        troubleBox(now), steerField(now.steer), next,
+        troubleBox(now), steerField(now.steer), next, ...extras.map((make) => make(now, one)),
         now.draft ? h("button.wn-link", { type: "button", onclick: () => { keep(now.draft, { hidden: false }); draw(view); } }, "Show the thoughts again") : null,
         one && one.after ? h("p.wn-hint", {}, icon("branch"), "The story already goes on from here. Ask again, and it gets another way to go.") : null);
       parts.next = next;
@@ -224,5 +225,5 @@ const words = (() => {
     offers: () => "I do not know this kind of picture yet. You can retell it, or keep it as a still first scene.",
   };
 
-  return { node, draw, ask, forget: () => { kind = ""; } };
+  return { node, extras, parts: () => parts, draw, ask, forget: () => { kind = ""; } };
 })();

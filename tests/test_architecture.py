@@ -21,7 +21,14 @@ MAY_IMPORT = {"nsp_core": {"nsp_core"}, "app": {"app", "nsp_core"}, "training": 
 
 HEAVY = {"torch", "diffusers", "transformers", "accelerate", "bitsandbytes", "peft"}
 # The page process and the command line start in seconds because they never load these.
-TORCH_FREE_CORE = ("nsp_core.types", "nsp_core.errors", "nsp_core.language", "nsp_core.prompts")
+TORCH_FREE_CORE = (
+    "nsp_core.types",
+    "nsp_core.errors",
+    "nsp_core.language",
+    "nsp_core.prompts",
+    "nsp_core.hardware",
+    "nsp_core.tiers",
+)
 # The modules of app that run inside the model's own process.
 WORKER_MODULES = {"app.worker"}
 

@@ -15,6 +15,7 @@ from app.pages.examples import Examples
 from app.pages.place import Place
 from app.pages.view import Views
 from app.pages.wishes.begin import Beginning
+from app.pages.wishes.machine import Machine
 from app.pages.wishes.person import Message, Person, Question, Told, Wish, text_of
 from app.pages.wishes.shelf import Shelf
 from app.pages.wishes.telling import Telling
@@ -52,7 +53,7 @@ class Desk:
         self.beginning = Beginning(self.person)
         self.wishes: dict[str, Wish] = {}
         self.questions: dict[str, Question] = {}
-        for subject in (self.beginning, Telling(self.person), Shelf(self.person)):
+        for subject in (self.beginning, Telling(self.person), Shelf(self.person), Machine(self.person)):
             self.wishes.update(subject.wishes)
             self.questions.update(getattr(subject, "questions", {}))
 

@@ -14,11 +14,27 @@ import gradio as gr
 
 from app.catalogue import catalogue
 from app.pages.desk import Desk
+from app.pages.head import paper
 
 CLIENT = Path(__file__).with_name("client")
 # later ones use earlier
-SCRIPTS = ("page.js", "drawer.js", "strip.js", "stage.js", "words.js", "stories.js", "begin.js", "room.js")
-STYLES = ("style.css", "drawer.css")
+SCRIPTS = (
+    "page.js",
+    "drawer.js",
+    "machine.js",
+    "strip.js",
+    "stage.js",
+    "words.js",
+    "stories.js",
+    "begin.js",
+    "room.js",
+)
+STYLES = (
+    "colours.css",
+    "style.css",
+    "drawer.css",
+    "machine.css",
+)
 FRAME = """
 <div class="wn">
   <header class="wn-top"></header>
@@ -41,8 +57,10 @@ def style() -> str:
 
 
 def theme() -> gr.themes.Base:
-    """Only names our own fonts, so that Gradio brings none; colours and shapes are in style.css."""
-    return gr.themes.Base(font=["Quicksand", "system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
+    """Only names our own fonts, so that Gradio brings none; colours are in colours.css, shapes in style.css."""
+    base = gr.themes.Base(font=["Quicksand", "system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
+    # shown for the moment before the page is there
+    return base.set(body_background_fill=paper()["light"], body_background_fill_dark=paper()["dark"])
 
 
 def story_room(desk: Desk) -> gr.HTML:

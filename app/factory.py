@@ -67,6 +67,7 @@ def create_app(
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     import gradio as gr
 
+    from app.pages.head import head
     from app.pages.story_room import story_room, style, theme
 
     director = director or Director(open_store(settings))
@@ -91,7 +92,7 @@ def create_app(
         },
         "theme": theme(),
         "css": style(),
-        "head": HEAD,
+        "head": head(),
         "max_file_size": UPLOAD_LIMIT,
         "ssr_mode": False,
         "enable_monitoring": False,
@@ -109,19 +110,3 @@ def create_app(
 
 
 FAVICON = Path(__file__).parent / "pages" / "client" / "favicon.svg"
-# In the head, because Gradio drops @font-face from `css`.
-_FACE = (
-    '@font-face{{font-family:{};src:url("font/{}.woff2") format("woff2");'
-    "font-weight:{};font-style:{};font-display:swap}}"
-)
-_FACES = (
-    ("Lora", "lora-400", 400, "normal"),
-    ("Lora", "lora-400-italic", 400, "italic"),
-    ("Lora", "lora-600", 600, "normal"),
-    ("Quicksand", "quicksand-500", "400 599", "normal"),
-    ("Quicksand", "quicksand-700", "600 700", "normal"),
-)
-HEAD = (
-    '<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light">'
-    f"<style>{''.join(_FACE.format(*face) for face in _FACES)}</style>"
-)

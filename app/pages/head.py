@@ -1,4 +1,4 @@
-"""What stands in the head of the page before anything is drawn: fonts, the look (day or night), the language, the app's name.
+"""What stands in the head of the page before anything is drawn: fonts, day or night, the language, the app's name.
 
 Knows nothing of stories. Colours are read from client/colours.css, the one file that names any.
 """

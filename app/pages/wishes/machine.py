@@ -86,4 +86,4 @@ def _figure(figure: Figure) -> dict[str, Any]:
 
 
 def _gb(size: int) -> float:
-    return round(size / GB, 2)
+    return round(size / GB, 1 if size >= GB else 2)

@@ -26,6 +26,7 @@ from typing import Any
 from sqlalchemy.exc import OperationalError
 
 from app.identity import new_id
+from app.killpoints import reached
 from app.predictors import build
 from app.runner import Runner
 from app.store import Store
@@ -75,6 +76,7 @@ class Director:
     def start(self) -> None:
         """Say that a page is here, pick up what an earlier one left, and keep watch from now on."""
         self.page_id = self.store.processes.register("page", os.getpid(), model_key=self.settings.model_key)
+        reached("page.registered")
         self.store.media.clear_scratch()
         if self.settings.in_process:
             living = [page.id for page in self.store.processes.living("page", within=30)]
@@ -97,6 +99,7 @@ class Director:
             if thread is not None:
                 thread.join(timeout=5)
         self.store.processes.goodbye(self.page_id, "closed")
+        reached("page.closing")
         if not self.settings.in_process and not self._other_pages():
             self.worker.stop(self.settings.stop_grace)
             self.worker.take_over()
@@ -135,10 +138,12 @@ class Director:
         name = name or source.name
         ext = Path(name).suffix.lstrip(".") or source.suffix.lstrip(".")
         media = self.store.media.put_file(source, ext)
+        reached("upload.copied")
         payload = {"media": media.name, "name": name, "start": start, "seconds": seconds}
         self._expect()
         with self.store.database.transaction() as session:
             job_id = self.store.jobs.submit_in(session, owner_id, "describe", payload, priority=_PRIORITY["describe"])
+            reached("upload.submitted")
             Media.link(session, media, "source", owner_id=owner_id, job_id=job_id, name=name)
         return job_id
 

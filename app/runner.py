@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from app.killpoints import reached
 from app.predictors import Canvas, canvas_of
 from app.store import Store
 from app.store.jobs import Gone, Job
@@ -97,7 +98,9 @@ class Runner:
             before()
             self.told("loading", self.settings.model)
             started = time.monotonic()
+            reached("model.loading")
             self.predictor = self._load()
+            reached("model.loaded")
             log.info("loaded %s in %.1f s", self.settings.model, time.monotonic() - started)
             self.told("busy", "")
         return self.predictor
@@ -166,6 +169,7 @@ class JobRun:
 
         guess = canvas_of(self.runner.predictor) if self.runner.predictor else Canvas()
         clip = read(guess.fps)  # before the model is loaded: a broken file is said at once
+        reached("describe.read")
         canvas = canvas_of(self.predictor())
         if canvas.fps != guess.fps:
             clip = read(canvas.fps)
@@ -176,6 +180,7 @@ class JobRun:
         self.check()
         self.write(phase="saving", force=True)
         files = self.keep(frames, canvas.fps)
+        reached("describe.kept")
         pictures = {
             "kind": "still" if clip.kind == "picture" else "uploaded",
             "width": frames.shape[2],
@@ -194,6 +199,7 @@ class JobRun:
         with self.store.database.transaction() as session:
             for role, file in files.items():
                 Media.link(session, file, role, owner_id=owner, job_id=self.job.id)
+            reached("describe.linked")
             self.store.jobs.finish_in(session, self.job.id, self.runner.worker_id, "done", result=result)
 
     def think(self) -> None:
@@ -220,6 +226,7 @@ class JobRun:
                     texts.append({"text": "", "done": False, "score": None})
                 texts[thought.alternative] = {"text": thought.text, "done": thought.done, "score": thought.score}
                 self.write(phase="thinking", words_json=json.dumps(texts), force=first or thought.done)
+                reached("think.word")
                 if self.should_stop():
                     break
         whole = [text for text in texts if text["done"] and text["text"].strip()]
@@ -228,6 +235,7 @@ class JobRun:
         if not whole:
             raise UserError("The model found no words for what happens next: try again, or say what should happen.")
         self.write(phase="thinking", words_json=json.dumps(whole), force=True)
+        reached("think.worded")
         self.finish({"alternatives": whole, "fingerprint": predictor.fingerprint})
 
     def draw(self) -> None:
@@ -252,9 +260,11 @@ class JobRun:
         )
         self.check()
         finished = self._act(predictor, request)
+        reached("draw.decoded")
         self.check()
         self.write(phase="saving", eta_s=None, force=True)
         files = self.keep(finished.frames, finished.fps, finished)
+        reached("draw.kept")
         new = NewTake(
             kind="drawn",
             width=finished.frames.shape[2],
@@ -293,6 +303,7 @@ class JobRun:
             preview = self._show(item.preview, item.step) if item.preview is not None and due else None
             columns = {} if preview is None else {"preview_path": preview}
             self.write(phase=phase, step=item.step, total=item.total, eta_s=eta, force=last, **columns)
+            reached("draw.step")
             if self.should_stop():
                 break
         if finished is None:
@@ -331,7 +342,9 @@ class JobRun:
         pictures[0].save(
             partial, "WEBP", save_all=True, append_images=pictures[1:], duration=125, loop=0, quality=70, method=0
         )
+        reached("preview.written")
         partial.replace(folder / name)
+        reached("preview.renamed")
         before, self._preview = self._preview, folder / name
         if before is not None and before != self._preview:
             before.unlink(missing_ok=True)

@@ -19,6 +19,7 @@ from typing import Any
 from sqlalchemy.exc import OperationalError
 
 from app.heartbeat import Heartbeat
+from app.killpoints import reached
 from app.locks import FileLock, device_lock
 from app.predictors import build
 from app.runner import Runner
@@ -52,6 +53,7 @@ class Worker:
         self.pulse.beat()
         self.pulse.start()
         try:
+            reached("worker.registered")
             # we hold the device: whoever else had a job on it is dead
             self.store.jobs.take_over(
                 [process_id], max_attempts=self.settings.max_attempts, device=self.settings.device
@@ -83,6 +85,7 @@ class Worker:
                 continue
             log.info("job %s: %s, attempt %d", job.id, job.kind, job.attempts)
             self.pulse.working_on(job.id)
+            reached("job.claimed")
             started = time.monotonic()
             runner.run(job)
             self.pulse.working_on(None)

@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from app.killpoints import reached
 from app.locks import FileLock, device_lock, is_held
 from app.settings import ROOT
 from app.store import Store
@@ -45,6 +46,7 @@ class WorkerProcess:
         self._trim_log()
         settings_file = self.settings.run_dir / f"worker-{os.getpid()}.json"
         settings_file.write_text(self.settings.to_json(), encoding="utf-8")
+        reached("worker.starting")
         command = [sys.executable, "-m", "app.worker", "--settings", str(settings_file)]
         environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
         group: dict[str, Any] = {"start_new_session": True}
@@ -61,6 +63,7 @@ class WorkerProcess:
                 **group,
             )
         self.started_at = time.monotonic()
+        reached("worker.started")
         log.info("worker started, pid %d", self.child.pid)
 
     def alive(self) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.killpoints import reached
 from nsp_core.errors import UnreadableMedia, UserError
 from nsp_core.media import join_clips
 
@@ -68,6 +69,7 @@ def export_reel(
         title=title,
         differing="re-encode",
     )
+    reached("reel.written")
     if info.reencoded:
         log.info("%d of %d clips of the reel had to be encoded again", len(info.reencoded), info.clips)
     return ReelInfo(

@@ -20,6 +20,7 @@ from sqlalchemy.engine import URL
 from sqlmodel import Session
 
 from app.identity import now
+from app.killpoints import reached
 from app.locks import FileLock
 from app.store.errors import SchemaError
 
@@ -85,8 +86,10 @@ class Database:
             try:
                 yield session
                 session.flush()
+                reached("rows.written")
             finally:
                 self._writing.now = False
+        reached("rows.committed")
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Session]:
@@ -127,6 +130,7 @@ class Database:
                     )
                 if at is not None:
                     log.info("Tables %s -> %s, backup at %s", at, HEAD, self.backup(backups, at))
+                    reached("migrate.backed_up")
                 self._upgrade()
         except sqlite3.DatabaseError as error:
             raise SchemaError(
@@ -143,6 +147,7 @@ class Database:
             contextlib.closing(sqlite3.connect(partial)) as to,
         ):
             source.backup(to)
+        reached("migrate.backing_up")
         os.replace(partial, target)
         return target
 
@@ -154,6 +159,7 @@ class Database:
             raw = connection.connection.driver_connection
             assert raw is not None
             raw.execute("PRAGMA foreign_keys = OFF")  # rebuilding a table must not cascade
+            raw.set_trace_callback(_upgrading)
             try:
                 with connection.execution_options(**{_WRITE: True}).begin():
                     command.upgrade(alembic_config(connection), "head")
@@ -162,8 +168,16 @@ class Database:
                         raise SchemaError(
                             f"The upgrade of {self.path} would break references in {broken[0][0]}; undone."
                         )
+                    reached("migrate.upgraded")
             finally:
+                raw.set_trace_callback(None)
                 raw.execute("PRAGMA foreign_keys = ON")
+
+
+def _upgrading(statement: str) -> None:
+    """Called before every statement of an upgrade."""
+    stamp = statement.startswith(("INSERT", "UPDATE")) and "alembic_version" in statement
+    reached("migrate.stamp" if stamp else "migrate.statement")
 
 
 def alembic_config(connection: Connection | None = None) -> Any:

@@ -18,6 +18,7 @@ from sqlalchemy import text
 from sqlmodel import Session, col, select
 
 from app.identity import new_id, now
+from app.killpoints import reached
 from app.store.database import Database
 from app.store.errors import NotFound
 from app.store.models import JobRow
@@ -110,6 +111,7 @@ class Jobs:
         row = JobRow(id=new_id(), owner_id=owner_id, kind=kind, payload_json=json.dumps(payload or {}), **columns)
         session.add(row)
         session.flush()
+        reached("job.submitting")
         return row.id
 
     def status(self, job_id: str, owner_id: str | None = None) -> Job:
@@ -215,6 +217,7 @@ class Jobs:
             found = session.connection().execute(_CLAIM, {**values, "kinds": json.dumps(tuple(kinds))}).first()
             if found is None:
                 return None
+            reached("job.claiming")
             row = session.get(JobRow, found[0])
             assert row is not None
             return _job(row)
@@ -228,6 +231,8 @@ class Jobs:
             for name, value in columns.items():
                 setattr(row, name, value)
             row.heartbeat_at = now()
+            session.flush()
+            reached("job.progress")
             return row.cancel
 
     def cancel_flag(self, job_id: str, worker_id: str) -> int:
@@ -277,6 +282,8 @@ class Jobs:
         row.status, row.finished_at, row.eta_s, row.preview_path = status, now(), None, None
         row.error, row.error_kind = error, error_kind
         row.result_json = None if result is None else json.dumps(result)
+        session.flush()
+        reached("job.finishing")
 
     def give_back(self, job_id: str, worker_id: str) -> None:
         """The program is being closed: the job waits for the next start, and this attempt does not count."""
@@ -285,6 +292,8 @@ class Jobs:
             if row is not None and row.worker_id == worker_id and row.status == "running":
                 row.status, row.attempts = "interrupted", max(0, row.attempts - 1)
                 row.phase, row.worker_id, row.device = "", None, ""
+                session.flush()
+                reached("job.giving_back")
 
     def take_over(self, alive: Iterable[str], *, max_attempts: int, device: str | None = None) -> tuple[str, ...]:
         """Jobs that run on a worker that is not `alive` are interrupted and wait again, or have failed too often."""
@@ -309,6 +318,8 @@ class Jobs:
                     )
                 else:
                     row.status, row.phase = "interrupted", "interrupted"
+            session.flush()
+            reached("job.taking_over")
         return tuple(taken)
 
 

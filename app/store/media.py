@@ -20,6 +20,7 @@ from sqlalchemy import text
 from sqlmodel import Session, select
 
 from app.identity import new_id
+from app.killpoints import reached
 from app.store.errors import NotFound
 from app.store.models import MediaLinkRow, MediaRow
 from nsp_core.errors import UnreadableMedia
@@ -110,6 +111,7 @@ class Media:
         partial = self._scratch(ext)
         try:
             write(partial)
+            reached("media.made")
             return self._keep(_sha256(partial), partial.stat().st_size, ext, partial.replace, facts)
         finally:
             partial.unlink(missing_ok=True)
@@ -128,9 +130,12 @@ class Media:
         partial = self._scratch("partial")
         try:
             fill(partial)
+            reached("media.written")
             with partial.open("rb+") as file:
                 os.fsync(file.fileno())
+            reached("media.synced")
             os.replace(partial, target)
+            reached("media.renamed")
             _sync_folder(target.parent)
         finally:
             partial.unlink(missing_ok=True)

@@ -16,6 +16,7 @@ from typing import Any
 from sqlmodel import Session, col, func, select
 
 from app.identity import now
+from app.killpoints import reached
 from app.store.models import OpRow, Row, SceneRow, StoryRow, TakeRow
 
 TABLES: dict[str, type[Row]] = {"story": StoryRow, "scene": SceneRow, "take": TakeRow}
@@ -61,6 +62,7 @@ def change(
             setattr(row, name, value)
         session.add(row)
         session.flush()  # in the order given: one chosen take must go before the next one comes
+    reached("story.changed")
     story.version += 1
     story.updated_at = stamp
     session.add(story)
@@ -130,6 +132,7 @@ def _walk(session: Session, story: StoryRow, op: OpRow, *, undone: bool) -> str:
         _apply(session, json.loads(each.before_json if undone else each.after_json))
         each.undone = undone
         session.add(each)
+    reached("undo.walked")
     story.version += 1
     story.updated_at = now()
     session.flush()

@@ -14,6 +14,7 @@ from sqlalchemy import text
 from sqlmodel import Session, col, select
 
 from app.identity import now
+from app.killpoints import reached
 from app.store import oplog
 from app.store.errors import NotFound
 from app.store.media import Media, MediaFile
@@ -106,6 +107,8 @@ class Stories(TakeKeeper):
             session.delete(row)  # everything else follows by ON DELETE CASCADE
             session.flush()
             files = self.media.sweep(session, hashes)
+            reached("erase.rows")
+        reached("erase.committed")
         _unlink(files)
         with self.database.engine.connect() as connection:
             connection.connection.driver_connection.execute(  # type: ignore[union-attr]
@@ -297,3 +300,4 @@ def _loads(value: str | None) -> dict[str, Any]:
 def _unlink(files: Sequence[Path]) -> None:
     for file in files:
         file.unlink(missing_ok=True)
+        reached("erase.unlinking")

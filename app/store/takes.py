@@ -9,6 +9,7 @@ from typing import Any
 from sqlmodel import Session, col, func, select
 
 from app.identity import now
+from app.killpoints import reached
 from app.store import oplog
 from app.store.errors import NotFound
 from app.store.media import Media, MediaFile
@@ -60,11 +61,14 @@ class TakeKeeper(StoryReader):
         )
         session.add(row)
         session.flush()
+        reached("take.number")
         for role, file in new.files.items():
             Media.link(session, file, role, owner_id=story.owner_id, take_id=row.id)
+        reached("take.linked")
         if new.recipe is not None:
             session.add(RecipeRow(take_id=row.id, **new.recipe))
         oplog.change(session, story, "add_take", actor="model")
+        reached("take.added")
         return row
 
     def choose_take(self, take_id: str, *, expected_version: int | None = None) -> Scene:

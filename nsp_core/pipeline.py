@@ -20,6 +20,7 @@ from torch import Tensor
 
 from nsp_core import checkpoint, flow, prompts
 from nsp_core.errors import Cancelled, OutsideLanguage, UserError
+from nsp_core.judges import Verdict
 from nsp_core.language import Language
 from nsp_core.latents import (
     Geometry,
@@ -32,6 +33,7 @@ from nsp_core.latents import (
 )
 from nsp_core.memory import ends, last_seen, words_of
 from nsp_core.model.vision_language import Prompt, Written, prepare, query_states, write
+from nsp_core.opinion import opinion
 from nsp_core.sampler import Step, denoise
 from nsp_core.types import (
     Description,
@@ -225,6 +227,10 @@ class NextScenePipeline(DiffusionPipeline):
             seconds=time.monotonic() - started,
             fingerprint=self.fingerprint,
         )
+
+    def judge(self, context: StoryContext, scene: Scene) -> Verdict:
+        """The reader's own opinion of `scene`; never raises for what it cannot say (missing). See nsp_core.opinion."""
+        return opinion(self, context, scene)
 
     def __call__(
         self,

@@ -1,0 +1,56 @@
+"""What the reader itself says of a scene: does it follow from the story, does it repeat, or does it not follow?
+
+The reader was trained on this question (task "judge"), so the answer costs three short readings and no judge from
+outside. It is an opinion of the very model that drew the scene: whoever shows it has to say so. Knows nothing of how
+scenes are drawn.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from nsp_core import prompts
+from nsp_core.judges import Outcome, Verdict
+from nsp_core.memory import ends
+from nsp_core.model.vision_language import Prompt, score
+from nsp_core.types import Frames, Scene, StoryContext
+
+TEMPLATE = f"own {prompts.PROMPT_VERSION}"
+OWN = "own:"  # how the judge id of a model's own opinion begins
+LEAST_MASS = 0.5  # below it the reader would rather say something else than give a verdict
+_REASONS = ("it follows from the story", "it repeats what was there", "it does not follow from the story")
+
+
+def opinion(pipeline: Any, context: StoryContext, scene: Scene) -> Verdict:
+    """Asked as in training: the story so far, the two ends of its last clip and of the scene's, and the words.
+
+    `score` is the share that "It follows." has among the three verdicts. What cannot be asked, and an answer that is
+    none of the three, is missing.
+    """
+    judge = f"{OWN}{pipeline.fingerprint}"
+    if pipeline.config.dialect != "starter":
+        return Verdict("missing", "this model was not taught to judge scenes", judge, TEMPLATE)
+    if not scene.words.strip() or scene.frames is None or not len(scene.frames):
+        return Verdict("missing", "there is no scene with words and pictures to look at", judge, TEMPLATE)
+    if pipeline.language and pipeline.language.unknown(scene.words):
+        return Verdict("missing", "the words are outside what the model knows", judge, TEMPLATE)
+    shown: Frames = ends(pipeline.check_frames(scene.frames))
+    asked = pipeline.prompt(context, pipeline.dialect.judge.format(words=pipeline.plain(scene.words)))
+    chances = verdict_chances(pipeline, Prompt(asked.text, (*asked.clips, shown)))
+    mass = sum(chances)
+    if not math.isfinite(mass) or mass < LEAST_MASS:
+        return Verdict("missing", "the answer was not a verdict", judge, TEMPLATE)
+    shares = [chance / mass for chance in chances]
+    best = shares.index(max(shares))
+    outcome: Outcome = "pass" if best == 0 else "fail"
+    detail = prompts.VERDICTS[best].rstrip(".").removeprefix("It ")
+    return Verdict(outcome, _REASONS[best], judge, TEMPLATE, detail, score=round(shares[0], 4), cost_usd=0.0)
+
+
+def verdict_chances(pipeline: Any, prompt: Prompt) -> list[float]:
+    """The probability of each of prompts.VERDICTS as the whole answer."""
+    tokenizer = pipeline.processor.tokenizer
+    means = score(pipeline.vision_language, pipeline.processor, prompt, prompts.VERDICTS)
+    lengths = [len(tokenizer(answer + tokenizer.eos_token)["input_ids"]) for answer in prompts.VERDICTS]
+    return [math.exp(mean * length) for mean, length in zip(means, lengths, strict=True)]

@@ -15,22 +15,22 @@ const HELLO = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 470 230" fil
 
 const home = (() => {
   const file = h("input", { type: "file", accept: "image/*,video/*,.heic,.heif,.avif,.mkv", id: "wn-file", class: "wn-unseen", tabindex: "-1", onchange: () => send(file.files) });
-  const choose = h("button.wn-second", { type: "button", onclick: () => file.click() }, "Choose a picture or film");
-  const dropText = h("p.wn-drop-text", {}, "Drop a picture or a short film here");
-  const drop = h("div.wn-drop", {}, h("span.wn-drop-icon", {}, icon("picture")), dropText, choose, h("p.wn-small", {}, "or paste one. It stays on the computer that runs this page."), file);
-  const words = h("textarea", { id: "wn-first", rows: 3, maxlength: 600, placeholder: "It is a clear day on the meadow. A red egg is on the left." });
-  const beginWords = h("button.wn-first", { type: "button", onclick: () => start() }, "Begin with these words");
+  const choose = h("button.wn-second", { type: "button", onclick: () => file.click() }, T("begin.choose"));
+  const dropText = h("p.wn-drop-text", {}, T("begin.drop"));
+  const drop = h("div.wn-drop", {}, h("span.wn-drop-icon", {}, icon("picture")), dropText, choose, h("p.wn-small", {}, T("begin.paste")), file);
+  const words = h("textarea", { id: "wn-first", rows: 3, maxlength: 600, placeholder: T("begin.like_this") });
+  const beginWords = h("button.wn-first", { type: "button", onclick: () => start() }, T("begin.with_words"));
   const spell = h("form.wn-spell", { onsubmit: (event) => { event.preventDefault(); start(); } },
-    h("label", { for: "wn-first" }, "Or say what can be seen"), words, h("div.wn-row", {}, beginWords, h("span.wn-small", {}, "Ctrl + Enter")));
+    h("label", { for: "wn-first" }, T("begin.say")), words, h("div.wn-row", {}, beginWords, h("span.wn-small", {}, T("begin.ctrl_enter"))));
   const headline = h("h1");
   const examples = h("ul.wn-examples");
-  const exampleBox = h("section.wn-section", { "aria-labelledby": "wn-ex" }, h("h2", { id: "wn-ex" }, "Or begin with one of these"), examples);
+  const exampleBox = h("section.wn-section", { "aria-labelledby": "wn-ex" }, h("h2", { id: "wn-ex" }, T("begin.examples")), examples);
   const shelf = h("section.wn-section.wn-shelf", { "aria-labelledby": "wn-shelf" });
   const node = h("div.wn-home", {},
     h("section.wn-hello", {},
       h("div.wn-hello-top", {},
         h("div", {}, headline,
-          h("p.wn-lead", {}, "Give a first scene and ask what happens next. The answer comes in words, which you may change, and then in moving pictures: scene by scene, a story of your own.")),
+          h("p.wn-lead", {}, T("begin.lead"))),
         h("img", { src: "data:image/svg+xml," + encodeURIComponent(HELLO), alt: "" })),
       h("div.wn-ways", {}, drop, spell)),
     exampleBox, shelf);
@@ -43,7 +43,7 @@ const home = (() => {
     const text = words.value.trim();
     if (!text) {
       words.focus();
-      return tell({ kind: "info", text: "Write one or two sentences about the first scene, then press the button again." });
+      return tell({ kind: "info", text: T("begin.no_words") });
     }
     act("begin_words", { words: text }).then((answer) => { if (answer && answer.page === "room") words.value = ""; });
   }
@@ -54,20 +54,20 @@ const home = (() => {
     const limit = (view && view.limits && view.limits.upload) || 200 * 1024 * 1024;
     if (one.size > limit) {
       file.value = "";
-      return tell({ kind: "error", text: "This file is too large: up to " + Math.round(limit / 1048576) + " MB can be read. A shorter film will do, only its end is looked at." });
+      return tell({ kind: "error", text: T("begin.too_large", { mb: Math.round(limit / 1048576) }) });
     }
     drop.classList.add("wn-sending");
-    dropText.textContent = "Bringing it in …";
-    announce("Uploading");
+    dropText.textContent = T("begin.bringing");
+    announce(T("begin.bringing"));
     try {
       const kept = await upload(one);
       await act("begin_upload", { path: kept.path, name: one.name });
     } catch (error) {
-      tell({ kind: "error", text: "This file could not be brought in. Nothing has changed; please try it again or choose another one." });
+      tell({ kind: "error", text: T("begin.not_brought") });
     }
     file.value = "";
     drop.classList.remove("wn-sending");
-    dropText.textContent = "Drop a picture or a short film here";
+    dropText.textContent = T("begin.drop");
   }
 
   for (const name of ["dragenter", "dragover"]) {
@@ -101,7 +101,7 @@ const home = (() => {
     }
     stories.draw(shelf, now);
     const returning = now.stories.length > 0;
-    headline.textContent = returning ? "What shall begin today?" : "Every picture is the beginning of something.";
+    headline.textContent = T(returning ? "begin.hello_again" : "begin.hello");
     if (node.classList.toggle("wn-returning", returning) !== (shelf.nextSibling === exampleBox)) {
       node.append(...(returning ? [shelf, exampleBox] : [exampleBox, shelf]));
     }

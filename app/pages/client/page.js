@@ -88,7 +88,7 @@ function tell(notice) {
   if (notice.action) {
     toast.append(h("button.wn-link", { type: "button", onclick: () => act(notice.action.do, notice.action.with) }, notice.action.label));
   }
-  toast.append(h("button.wn-x", { type: "button", "aria-label": "Close this message", onclick: () => tell(null) }, "×"));
+  toast.append(h("button.wn-x", { type: "button", "aria-label": T("page.close_message"), onclick: () => tell(null) }, "×"));
   if (notice.kind !== "error") toastTimer = setTimeout(() => tell(null), 9000);
 }
 
@@ -120,7 +120,7 @@ async function call(name, message) {
   const back = offline > 0 && toast.dataset.kind === "error";
   offline = 0;
   if (mine === asked) show(answer);
-  if (back) tell({ kind: "info", text: "The story room is back. Nothing was lost." });
+  if (back) tell({ kind: "info", text: T("page.back") });
   plan();
   return answer;
 }
@@ -177,7 +177,7 @@ function show(next) {
   }
   drawTop();
   (part === "room" ? room : home).draw(next, before);
-  document.title = (next.story ? next.story.title + " · " : "") + "What happens next?";
+  document.title = (next.story ? next.story.title + " · " : "") + T("page.name");
   drawer.told(next);
   root.dataset.ready = "yes";
   plan();
@@ -223,7 +223,7 @@ function drawTop() {
   if (key === topKey) return;
   topKey = key;
   const parts = [
-    h("button.wn-brand", { type: "button", onclick: () => goHome(), "aria-label": "What happens next? All stories" }, sun(), h("span", {}, "What happens next?")),
+    h("button.wn-brand", { type: "button", onclick: () => goHome(), "aria-label": T("page.name") + " " + T("page.all_stories") }, sun(), h("span", {}, T("page.name"))),
   ];
   if (view.story) parts.push(titleField(view.story));
   else parts.push(h("span.wn-grow"));
@@ -232,9 +232,9 @@ function drawTop() {
   }
   parts.push(...tools.map((tool) => tool.node(view)).filter(Boolean));
   if (view.page === "room") {
-    parts.push(h("button.wn-quiet", { type: "button", onclick: () => goHome() }, icon("book"), h("span", {}, "All stories")));
+    parts.push(h("button.wn-quiet", { type: "button", onclick: () => goHome() }, icon("book"), h("span", {}, T("page.all_stories"))));
     if (view.reel) {
-      parts.push(h("a.wn-quiet.wn-reel", { href: view.reel, download: "" , title: "One film of all the scenes on this path, with captions" }, icon("save"), h("span", {}, "Save the film")));
+      parts.push(h("a.wn-quiet.wn-reel", { href: view.reel, download: "" , title: T("page.film_title") }, icon("save"), h("span", {}, T("page.film"))));
     }
   }
   top_.replaceChildren(...parts);
@@ -256,7 +256,7 @@ function sun() {
 }
 
 function titleField(story) {
-  const field = h("input.wn-title", { type: "text", value: story.title, "aria-label": "Title of the story", maxlength: 120, spellcheck: "false" });
+  const field = h("input.wn-title", { type: "text", value: story.title, "aria-label": T("page.story_title"), maxlength: 120, spellcheck: "false" });
   const keep = () => {
     const title = field.value.trim();
     if (title && title !== story.title) act("rename", { story: story.id, title, from: "room" });

@@ -5,24 +5,24 @@ const stories = (() => {
 
   function when(stamp) {
     const minutes = (Date.now() - new Date(stamp)) / 60000;
-    if (minutes < 2) return "just now";
-    if (minutes < 60) return Math.round(minutes) + " minutes ago";
-    if (minutes < 36 * 60) return plural(Math.round(minutes / 60), "hour", "hours") + " ago";
-    return plural(Math.round(minutes / 1440), "day", "days") + " ago";
+    if (minutes < 2) return T("shelf.just_now");
+    if (minutes < 60) return T("shelf.minutes_ago", { n: Math.round(minutes) });
+    if (minutes < 36 * 60) return T("shelf.hours_ago", { n: Math.round(minutes / 60) });
+    return T("shelf.days_ago", { n: Math.round(minutes / 1440) });
   }
 
   function card(story) {
     const name = h("span.wn-book-title", {}, story.title);
     const open = h("button.wn-book", { type: "button", onclick: () => act("open", { story: story.id, scene: null }) },
       story.cover ? h("img", { src: media(story.cover), alt: "", loading: "lazy" }) : h("span.wn-blank", {}),
-      name, h("span.wn-small", {}, plural(story.scenes, "scene", "scenes") + " · " + when(story.updated)));
-    const rename = h("button.wn-mini", { type: "button", "aria-label": "Rename " + story.title, title: "Rename", onclick: () => edit() }, icon("pencil"));
-    const bin = h("button.wn-mini", { type: "button", "aria-label": "Throw away " + story.title, title: "Throw away", onclick: () => act("trash", { story: story.id }) }, icon("bin"));
+      name, h("span.wn-small", {}, T("shelf.num_scenes", { n: story.scenes }) + " · " + when(story.updated)));
+    const rename = h("button.wn-mini", { type: "button", "aria-label": T("shelf.rename_story", { title: story.title }), title: T("shelf.rename"), onclick: () => edit() }, icon("pencil"));
+    const bin = h("button.wn-mini", { type: "button", "aria-label": T("shelf.throw_away_story", { title: story.title }), title: T("shelf.throw_away"), onclick: () => act("trash", { story: story.id }) }, icon("bin"));
     const tools = h("div.wn-book-tools", {}, rename, bin);
     const item = h("li", {}, open, tools);
 
     function edit() {
-      const field = h("input.wn-rename", { type: "text", value: story.title, maxlength: 120, "aria-label": "New title" });
+      const field = h("input.wn-rename", { type: "text", value: story.title, maxlength: 120, "aria-label": T("shelf.new_title") });
       let over = false;
       const done = (keep) => {
         if (over) return;
@@ -49,17 +49,17 @@ const stories = (() => {
     const key = JSON.stringify([now.stories, now.trash, now.waiting]);
     if (key === shown) return;
     shown = key;
-    const parts = [h("h2", { id: "wn-shelf" }, now.stories.length ? "Your stories" : "Your shelf is still empty")];
+    const parts = [h("h2", { id: "wn-shelf" }, T(now.stories.length ? "shelf.yours" : "shelf.empty"))];
     if (now.waiting.length) {
-      parts.push(h("ul.wn-undecided", {}, now.waiting.map((one) => h("li", {}, icon("picture"), h("span", {}, one.name + " waits for you to decide."),
-        h("button.wn-link", { type: "button", onclick: () => look({ reading: one.job }) }, "Go on with it")))));
+      parts.push(h("ul.wn-undecided", {}, now.waiting.map((one) => h("li", {}, icon("picture"), h("span", {}, T("shelf.waits", { name: one.name })),
+        h("button.wn-link", { type: "button", onclick: () => look({ reading: one.job }) }, T("shelf.go_on"))))));
     }
     if (now.stories.length) parts.push(h("ul.wn-books", {}, now.stories.map(card)));
-    else parts.push(h("p.wn-lead", {}, "Stories that you begin are kept here, every scene and every branch, until you throw them away."));
+    else parts.push(h("p.wn-lead", {}, T("shelf.empty_hint")));
     if (now.trash && now.trash.length) {
-      parts.push(h("details.wn-trash", {}, h("summary", {}, "Thrown away (" + now.trash.length + ")"),
+      parts.push(h("details.wn-trash", {}, h("summary", {}, T("shelf.trash", { n: now.trash.length })),
         h("ul", {}, now.trash.map((story) => h("li", {}, h("span", {}, story.title),
-          h("button.wn-link", { type: "button", onclick: () => act("restore", { story: story.id }) }, "Bring it back"))))));
+          h("button.wn-link", { type: "button", onclick: () => act("restore", { story: story.id }) }, T("shelf.bring_back")))))));
     }
     shelf.replaceChildren(...parts);
   }

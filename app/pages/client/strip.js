@@ -2,7 +2,7 @@
 
 const strip = (() => {
   const list = h("ol.wn-cards");
-  const node = h("nav.wn-strip", { "aria-label": "Scenes of this story" }, list);
+  const node = h("nav.wn-strip", { "aria-label": T("strip.scenes") }, list);
   let shown = "";
 
   function card(one, at, now) {
@@ -11,16 +11,16 @@ const strip = (() => {
       one.thumb ? h("img", { src: media(one.thumb), alt: "" }) : h("span.wn-blank", {}),
       h("span.wn-number", {}, String(at + 1)),
       h("span.wn-card-words", {}, one.words || (one.seen ? one.seen : "…")));
-    button.setAttribute("aria-label", "Scene " + (at + 1) + ": " + (one.words || "without words"));
+    button.setAttribute("aria-label", T("strip.scene", { n: at + 1, words: one.words || T("strip.no_words") }));
     button.classList.toggle("wn-pending", one.drawing);
     const item = h("li", {}, button);
     if (one.ways.length > 1) {
       const index = one.ways.indexOf(one.id);
       const go = (step) => openScene(one.ways[(index + step + one.ways.length) % one.ways.length]);
-      item.append(h("div.wn-ways-switch", { role: "group", "aria-label": "Other ways for scene " + (at + 1) },
-        h("button.wn-mini", { type: "button", "aria-label": "Previous way", onclick: () => go(-1) }, icon("back")),
-        h("span", {}, "way " + (index + 1) + " of " + one.ways.length),
-        h("button.wn-mini", { type: "button", "aria-label": "Next way", onclick: () => go(1) }, icon("forth"))));
+      item.append(h("div.wn-ways-switch", { role: "group", "aria-label": T("strip.ways", { n: at + 1 }) },
+        h("button.wn-mini", { type: "button", "aria-label": T("strip.way_before"), onclick: () => go(-1) }, icon("back")),
+        h("span", {}, T("strip.way", { at: index + 1, of: one.ways.length })),
+        h("button.wn-mini", { type: "button", "aria-label": T("strip.way_after"), onclick: () => go(1) }, icon("forth"))));
     }
     return item;
   }

@@ -7,19 +7,19 @@ const player = (() => {
   const preview = h("img.wn-preview", { alt: "", hidden: true });
   const blank = h("div.wn-nothing", { hidden: true }, sun(), h("p", {}, ""));
   const bar = h("span.wn-bar-fill");
-  const barBox = h("div.wn-bar", { role: "progressbar", "aria-label": "Drawing", "aria-valuemin": 0 }, bar);
+  const barBox = h("div.wn-bar", { role: "progressbar", "aria-label": T("stage.drawing"), "aria-valuemin": 0 }, bar);
   const progressText = h("p.wn-progress-text");
-  const cancel = h("button.wn-second.wn-cancel", { type: "button", onclick: () => view.job && act("cancel", { job: view.job.id }) }, "Stop");
+  const cancel = h("button.wn-second.wn-cancel", { type: "button", onclick: () => view.job && act("cancel", { job: view.job.id }) }, T("stage.stop"));
   const progress = h("div.wn-progress", { hidden: true }, h("div.wn-row", {}, progressText, cancel), barBox);
   const screen = h("div.wn-screen", {}, poster, ...videos, preview, blank, progress);
   const caption = h("p.wn-caption");
   const dots = h("div.wn-dots", { "aria-hidden": "true" });
   const playAll = h("button.wn-second.wn-play", { type: "button", onclick: () => toggle() });
-  const replay = h("button.wn-quiet", { type: "button", onclick: () => play(current(), current()), title: "Play this scene once more" }, icon("again"), h("span", {}, "This scene"));
-  const full = h("button.wn-quiet", { type: "button", "aria-label": "Full screen", title: "Full screen", onclick: () => fullScreen() }, icon("full"));
+  const replay = h("button.wn-quiet", { type: "button", onclick: () => play(current(), current()), title: T("stage.replay_title") }, icon("again"), h("span", {}, T("stage.replay")));
+  const full = h("button.wn-quiet", { type: "button", "aria-label": T("stage.full"), title: T("stage.full"), onclick: () => fullScreen() }, icon("full"));
   const bar2 = h("div.wn-transport", {}, playAll, replay, dots, full);
   const below = h("div.wn-below"); // where other parts put what belongs to the scene that is shown
-  const node = h("section.wn-stage", { "aria-label": "Stage" }, screen, caption, bar2, below);
+  const node = h("section.wn-stage", { "aria-label": T("stage.name") }, screen, caption, bar2, below);
 
   let front = 0;
   let run = null; // {list, at, last} while playing
@@ -35,7 +35,7 @@ const player = (() => {
   }
 
   function label(playing) {
-    playAll.replaceChildren(icon(playing ? "pause" : "play"), h("span", {}, playing ? "Stop" : "Play from the start"));
+    playAll.replaceChildren(icon(playing ? "pause" : "play"), h("span", {}, T(playing ? "stage.stop" : "stage.play")));
     playAll.dataset.playing = playing ? "yes" : "no";
   }
   label(false);
@@ -152,7 +152,7 @@ const player = (() => {
     const job = now.job;
     const drawing = job && (job.kind === "draw" || job.kind === "describe");
     blank.hidden = !!(one && (one.clip || one.thumb)) || !!now.still || !!(job && job.preview);
-    blank.lastChild.textContent = drawing ? "" : "Not drawn yet";
+    blank.lastChild.textContent = drawing ? "" : T("stage.not_drawn");
     if (one && !run && (one.clip !== shownClip || first || !before || before.here.scene !== now.here.scene)) {
       rest(one, true);
       first = false;
@@ -190,7 +190,7 @@ const player = (() => {
     barBox.classList.toggle("wn-waiting", !job.total);
     progressText.textContent = job.text;
     cancel.disabled = !!job.cancelling;
-    cancel.textContent = job.cancelling ? "Stopping …" : "Stop";
+    cancel.textContent = T(job.cancelling ? "progress.stopping" : "stage.stop");
     if (job.preview && preview.dataset.src !== job.preview) {
       preview.dataset.src = job.preview;
       const fresh = new Image();

@@ -2,7 +2,7 @@
 // nobody's typing is ever overwritten by an answer of the server.
 
 const words = (() => {
-  const node = h("section.wn-words", { "aria-label": "Words" });
+  const node = h("section.wn-words", { "aria-label": T("words.name") });
   let kind = "";
   let parts = {};
 
@@ -15,7 +15,7 @@ const words = (() => {
     if (!now.trouble) return null;
     const known = now.trouble.known || [];
     return h("div.wn-trouble", { role: "status" }, h("p", {}, now.trouble.text),
-      known.length ? h("p.wn-small", {}, "What I know sounds like this:") : null,
+      known.length ? h("p.wn-small", {}, T("words.known")) : null,
       known.length ? h("ul.wn-known", {}, known.slice(0, 8).map((word) => h("li", {}, h("button", { type: "button", onclick: () => use(word) }, word)))) : null);
   }
 
@@ -40,12 +40,12 @@ const words = (() => {
   };
 
   function steerField(value) {
-    const field = h("input.wn-steer", { type: "text", id: "wn-steer", maxlength: 200, value: value || "", placeholder: "make it rain", autocomplete: "off" });
+    const field = h("input.wn-steer", { type: "text", id: "wn-steer", maxlength: 200, value: value || "", placeholder: T("words.nudge_like"), autocomplete: "off" });
     field.addEventListener("keydown", (event) => {
       if (event.key === "Enter") { event.preventDefault(); ask(); }
     });
     parts.steer = field;
-    return h("div.wn-field", {}, h("label", { for: "wn-steer" }, "Give it a nudge ", h("span.wn-small", {}, "(if you like)")), field);
+    return h("div.wn-field", {}, h("label", { for: "wn-steer" }, T("words.nudge") + " ", h("span.wn-small", {}, T("words.nudge_optional"))), field);
   }
 
   function ask() {
@@ -60,22 +60,22 @@ const words = (() => {
     rest(now) {
       const one = now.path.find((scene) => scene.id === now.here.scene);
       const at = now.path.indexOf(one);
-      const next = h("button.wn-first.wn-next", { type: "button", "data-primary": "", onclick: ask }, "What happens next?", h("kbd", {}, "N"));
+      const next = h("button.wn-first.wn-next", { type: "button", "data-primary": "", onclick: ask }, T("words.next"), h("kbd", {}, "N"));
       add(
-        h("p.wn-kicker", {}, at === 0 ? "The beginning" : "Scene " + (at + 1)),
+        h("p.wn-kicker", {}, at === 0 ? T("words.beginning") : T("words.scene", { n: at + 1 })),
         h("p.wn-said", {}, one ? one.words || one.seen || "" : ""),
-        one && one.seen ? h("p.wn-small", {}, "I understood: " + one.seen) : null,
+        one && one.seen ? h("p.wn-small", {}, T("words.understood", { words: one.seen })) : null,
         troubleBox(now), steerField(now.steer), next, ...extras.map((make) => make(now, one)),
-        now.draft ? h("button.wn-link", { type: "button", onclick: () => { keep(now.draft, { hidden: false }); draw(view); } }, "Show the thoughts again") : null,
-        one && one.after ? h("p.wn-hint", {}, icon("branch"), "The story already goes on from here. Ask again, and it gets another way to go.") : null);
+        now.draft ? h("button.wn-link", { type: "button", onclick: () => { keep(now.draft, { hidden: false }); draw(view); } }, T("words.show_again")) : null,
+        one && one.after ? h("p.wn-hint", {}, icon("branch"), T("words.goes_on")) : null);
       parts.next = next;
     },
 
     thinking(now) {
       parts.list = h("ul.wn-thoughts", { "aria-busy": "true" });
       parts.status = h("p.wn-small");
-      node.append(h("p.wn-kicker", {}, "Thinking about what happens next"), parts.list, parts.status,
-        h("button.wn-second", { type: "button", onclick: () => act("cancel", { job: now.job.id }) }, "Stop thinking"));
+      node.append(h("p.wn-kicker", {}, T("words.thinking")), parts.list, parts.status,
+        h("button.wn-second", { type: "button", onclick: () => act("cancel", { job: now.job.id }) }, T("words.stop_thinking")));
     },
 
     choose(now) {
@@ -100,15 +100,15 @@ const words = (() => {
       cut.addEventListener("change", () => keep(draft, { cut: cut.checked }));
       parts.cut = cut;
       add(
-        h("p.wn-kicker", {}, draft.alternatives.length > 1 ? "It could go like this" : "What happens next"),
-        draft.alternatives.length > 1 ? h("div.wn-thoughts.wn-choice", { role: "radiogroup", "aria-label": "Ways to go on" }, cards) : null,
-        h("div.wn-field", {}, h("label", { for: "wn-edit" }, "The words to draw ", h("span.wn-small", {}, "(yours to change)")), box),
-        h("div.wn-check", {}, cut, h("label", { for: "wn-cut" }, "Cut to a fresh picture", h("span.wn-small", {}, " instead of carrying straight on"))),
+        h("p.wn-kicker", {}, T(draft.alternatives.length > 1 ? "words.could_go" : "words.goes_like")),
+        draft.alternatives.length > 1 ? h("div.wn-thoughts.wn-choice", { role: "radiogroup", "aria-label": T("words.ways") }, cards) : null,
+        h("div.wn-field", {}, h("label", { for: "wn-edit" }, T("words.to_draw") + " ", h("span.wn-small", {}, T("words.yours"))), box),
+        h("div.wn-check", {}, cut, h("label", { for: "wn-cut" }, T("words.cut") + " ", h("span.wn-small", {}, T("words.cut_means")))),
         h("div.wn-row", {},
-          h("button.wn-first", { type: "button", "data-primary": "", onclick: drawIt }, "Draw it", h("kbd", {}, "Enter")),
-          h("button.wn-quiet", { type: "button", onclick: () => { keep(draft, { hidden: true }); draw(view); } }, "Not now")),
-        h("details.wn-more", {}, h("summary", {}, "Think again"), steerField(draft.steer),
-          h("button.wn-second", { type: "button", onclick: ask }, "Think again")));
+          h("button.wn-first", { type: "button", "data-primary": "", onclick: drawIt }, T("words.draw"), h("kbd", {}, T("words.enter"))),
+          h("button.wn-quiet", { type: "button", onclick: () => { keep(draft, { hidden: true }); draw(view); } }, T("words.not_now"))),
+        h("details.wn-more", {}, h("summary", {}, T("words.think_again")), steerField(draft.steer),
+          h("button.wn-second", { type: "button", onclick: ask }, T("words.think_again"))));
     },
 
     undrawn(now) {
@@ -119,22 +119,22 @@ const words = (() => {
       });
       parts.box = box;
       add(
-        h("p.wn-kicker", {}, "Scene " + (now.path.indexOf(one) + 1) + ", not drawn yet"),
+        h("p.wn-kicker", {}, T("words.scene_undrawn", { n: now.path.indexOf(one) + 1 })),
         troubleBox(now),
-        h("div.wn-field", {}, h("label", { for: "wn-edit" }, "The words to draw"), box),
+        h("div.wn-field", {}, h("label", { for: "wn-edit" }, T("words.to_draw")), box),
         h("div.wn-row", {},
-          h("button.wn-first", { type: "button", "data-primary": "", onclick: drawAgain }, "Draw it", h("kbd", {}, "Enter")),
-          h("button.wn-quiet", { type: "button", onclick: () => act("trash_scene") }, "Throw it away")));
+          h("button.wn-first", { type: "button", "data-primary": "", onclick: drawAgain }, T("words.draw"), h("kbd", {}, T("words.enter"))),
+          h("button.wn-quiet", { type: "button", onclick: () => act("trash_scene") }, T("words.throw_away"))));
     },
 
     drawing(now) {
-      node.append(h("p.wn-kicker", {}, "Being drawn"), h("p.wn-said", {}, now.job.words || ""),
-        h("p.wn-small", {}, "Look around meanwhile if you like: the drawing goes on, even when this page is closed."));
+      node.append(h("p.wn-kicker", {}, T("words.being_drawn")), h("p.wn-said", {}, now.job.words || ""),
+        h("p.wn-small", {}, T("words.drawing_hint")));
     },
 
     reading() {
       parts.status = h("p.wn-small");
-      node.append(h("p.wn-kicker", {}, "Looking closely"), h("p.wn-said", {}, "What might this be?"), parts.status);
+      node.append(h("p.wn-kicker", {}, T("words.looking")), h("p.wn-said", {}, T("words.might_be")), parts.status);
     },
 
     offers(now) {
@@ -142,17 +142,17 @@ const words = (() => {
       const box = h("textarea.wn-edit", { id: "wn-retell", rows: 4, maxlength: 600, value: offers.retell || "" });
       parts.box = box;
       add(
-        h("p.wn-kicker", {}, "Your own picture"),
-        h("p.wn-said", {}, offers.seen ? "I understood: " + offers.seen : "I could not make out what this is."),
+        h("p.wn-kicker", {}, T("words.own_picture")),
+        h("p.wn-said", {}, offers.seen ? T("words.understood", { words: offers.seen }) : T("words.not_understood")),
         offers.note ? h("p.wn-small", {}, offers.note) : null,
         h("p", {}, offers.limits),
-        h("div.wn-field", {}, h("label", { for: "wn-retell" }, "Tell it in words that I know"), box),
-        offers.known && offers.known.length ? h("details.wn-more", {}, h("summary", {}, "What do you know?"), h("ul.wn-known", {}, offers.known.map((word) => h("li", {}, h("button", { type: "button", onclick: () => use(word) }, word))))) : null,
-        h("button.wn-first", { type: "button", "data-primary": "", onclick: () => act("retell", { words: box.value.trim() }) }, "Retell it in the picture-book world"),
+        h("div.wn-field", {}, h("label", { for: "wn-retell" }, T("words.tell_it")), box),
+        offers.known && offers.known.length ? h("details.wn-more", {}, h("summary", {}, T("words.what_known")), h("ul.wn-known", {}, offers.known.map((word) => h("li", {}, h("button", { type: "button", onclick: () => use(word) }, word))))) : null,
+        h("button.wn-first", { type: "button", "data-primary": "", onclick: () => act("retell", { words: box.value.trim() }) }, T("words.retell")),
         h("div.wn-row", {},
-          h("button.wn-second", { type: "button", onclick: () => act("keep_still", { words: box.value.trim() }) }, "Keep it as a still first scene"),
-          h("button.wn-quiet", { type: "button", onclick: goHome }, "Later")),
-        h("details.wn-more", {}, h("summary", {}, "What would a bigger model need?"), h("p", {}, offers.bigger)));
+          h("button.wn-second", { type: "button", onclick: () => act("keep_still", { words: box.value.trim() }) }, T("words.keep_still")),
+          h("button.wn-quiet", { type: "button", onclick: goHome }, T("words.later"))),
+        h("details.wn-more", {}, h("summary", {}, T("words.bigger")), h("p", {}, offers.bigger)));
     },
   };
 
@@ -167,7 +167,7 @@ const words = (() => {
     const text = parts.box.value.trim();
     if (!text) {
       parts.box.focus();
-      return tell({ kind: "info", text: "Choose a way to go on or write what happens, then it can be drawn." });
+      return tell({ kind: "info", text: T("words.choose_first") });
     }
     player.stop();
     act("draw", { words: text, job: draft.job, alternative: kept(draft).pick, mode: parts.cut && parts.cut.checked ? "cut" : "continue" });
@@ -216,13 +216,13 @@ const words = (() => {
   }
 
   const SAYS = {
-    rest: (now) => (now.path.length ? "Scene " + (now.path.findIndex((one) => one.id === now.here.scene) + 1) + " is shown." : ""),
-    thinking: () => "Thinking about what happens next.",
-    choose: (now) => plural(now.draft.alternatives.length, "way", "ways") + " to go on. Choose one, change the words if you like, then draw it.",
-    undrawn: () => "This scene is not drawn yet.",
-    drawing: () => "Drawing the scene.",
-    reading: () => "Looking at your picture.",
-    offers: () => "I do not know this kind of picture yet. You can retell it, or keep it as a still first scene.",
+    rest: (now) => (now.path.length ? T("words.shown", { n: now.path.findIndex((one) => one.id === now.here.scene) + 1 }) : ""),
+    thinking: () => T("words.thinking"),
+    choose: (now) => T("words.num_ways", { n: now.draft.alternatives.length }),
+    undrawn: () => T("words.undrawn"),
+    drawing: () => T("words.being_drawn"),
+    reading: () => T("words.looking"),
+    offers: () => T("words.offers"),
   };
 
   return { node, extras, parts: () => parts, draw, ask, forget: () => { kind = ""; } };

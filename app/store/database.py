@@ -26,14 +26,15 @@ from app.store.errors import SchemaError
 
 log = logging.getLogger(__name__)
 
-HEAD = "0001"  # the newest migration; a test keeps it true, so that an up-to-date start need not import alembic
+HEAD = "0002"  # the newest migration; a test keeps it true, so that an up-to-date start need not import alembic
 MIGRATIONS = Path(__file__).with_name("migrations")
 _WRITE = "whatnext_write"
 
 
 def make_engine(path: Path) -> Engine:
-    """An engine whose every connection is in WAL mode, checks foreign keys and waits for other writers."""
-    engine = create_engine(URL.create("sqlite", database=str(path)), connect_args={"timeout": 15.0})
+    """An engine whose every connection is in WAL mode, checks foreign keys and waits for other writers. What goes wrong
+    is logged without the values: no log holds words of a story."""
+    engine = create_engine(URL.create("sqlite", database=str(path)), connect_args={"timeout": 15.0}, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def _connected(connection: sqlite3.Connection, _record: Any) -> None:

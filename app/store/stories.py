@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import text
 from sqlmodel import Session, col, select
@@ -20,6 +20,7 @@ from app.store.errors import NotFound
 from app.store.media import Media, MediaFile
 from app.store.models import JobRow, MediaLinkRow, MediaRow, SceneRow, StoryRow
 from app.store.rows import scenes_from, stories_from
+from app.store.search import forget_erased
 from app.store.takes import NewTake, TakeKeeper
 from app.story import Mode, Scene, Story, WordsSource, title_from
 from nsp_core.errors import UserError
@@ -105,7 +106,7 @@ class Stories(TakeKeeper):
             used = session.connection().execute(_MEDIA_OF_STORY, {"id": story_id})
             hashes = [sha256 for (sha256,) in used]
             session.delete(row)  # everything else follows by ON DELETE CASCADE
-            session.flush()
+            forget_erased(session)
             files = self.media.sweep(session, hashes)
             reached("erase.rows")
         reached("erase.committed")
@@ -183,22 +184,44 @@ class Stories(TakeKeeper):
     ) -> Scene:
         """A scene that follows `parent_id`. A second child of the same parent is a branch."""
         with self.database.transaction() as session:
-            parent, story = self._scene(session, parent_id, expected_version)
-            row = SceneRow(
-                story_id=story.id,
-                parent_id=parent.id,
-                mode=mode,
-                depth=parent.depth + 1,
-                position=self._count(session, SceneRow.parent_id == parent.id),
-                words=_short(words, MAX_WORDS, "words"),
-                words_source=words_source,
-                steer=_short(steer, MAX_WORDS, "wish"),
-                think_job_id=think_job_id,
+            self._scene(session, parent_id, expected_version)
+            row = self.add_scene_in(
+                session, parent_id, words, words_source=words_source, mode=mode, steer=steer, think_job_id=think_job_id
             )
-            session.add(row)
-            session.flush()
-            oplog.change(session, story, "add_scene", [(story, {"head_scene_id": row.id})], made=[row])
             return scenes_from(session, [row])[0]
+
+    def add_scene_in(
+        self,
+        session: Session,
+        parent_id: str,
+        words: str,
+        *,
+        words_source: WordsSource = "model",
+        mode: Mode = "continue",
+        steer: str = "",
+        think_job_id: str | None = None,
+        look: Literal["there", "if there"] = "there",
+    ) -> SceneRow:
+        """`add_scene` inside a transaction of the caller's. `look` "if there": the story is opened at the new scene only
+        if it was last looked at where that grows; a person who went elsewhere stays there."""
+        parent, story = self._scene(session, parent_id)
+        row = SceneRow(
+            story_id=story.id,
+            parent_id=parent.id,
+            mode=mode,
+            depth=parent.depth + 1,
+            position=self._count(session, SceneRow.parent_id == parent.id),
+            words=_short(words, MAX_WORDS, "words"),
+            words_source=words_source,
+            steer=_short(steer, MAX_WORDS, "wish"),
+            think_job_id=think_job_id,
+        )
+        session.add(row)
+        session.flush()
+        moves = look == "there" or story.head_scene_id == parent.id
+        changes: list[tuple[Any, dict[str, Any]]] = [(story, {"head_scene_id": row.id})] if moves else []
+        oplog.change(session, story, "add_scene", changes, made=[row])
+        return row
 
     def edit_words(self, scene_id: str, words: str, *, expected_version: int | None = None) -> Scene:
         """New words for a scene. Takes that were drawn from the old ones stay, and their recipes say from which."""

@@ -124,7 +124,7 @@ class Media:
             )
         media = MediaFile(sha256, ext, size, **facts)
         target = self.path(media.name)
-        if target.exists() and target.stat().st_size == size:
+        if _is_there(target, size):
             return media
         target.parent.mkdir(parents=True, exist_ok=True)
         partial = self._scratch("partial")
@@ -200,6 +200,15 @@ class Media:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _is_there(target: Path, size: int) -> bool:
+    """Whether the file is kept already. It is young again, so that nobody sweeps it up before its row is written."""
+    try:
+        os.utime(target)
+        return target.stat().st_size == size
+    except FileNotFoundError:
+        return False
 
 
 def _sync_folder(folder: Path) -> None:

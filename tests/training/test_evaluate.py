@@ -26,14 +26,14 @@ from nsp_core.types import (
     StoryContext,
     Thought,
 )
-from training.evaluate import cases, main
+from training.evaluate import cases, main, pictures
 from training.evaluate.measure import FLOORS, Measure, Plan, nearest_is
 from training.evaluate.phrases import PHRASES
 from training.evaluate.report import Gallery
 from training.picturebook.draw import clip
 from training.picturebook.judge import ExactJudge
 from training.picturebook.parse import parse
-from training.picturebook.reader import reader_of
+from training.picturebook.reader import idle, reader_of
 from training.picturebook.rules import AMBIENT, enabled, step
 from training.picturebook.splits import split_of
 from training.picturebook.words import describe, tell
@@ -41,7 +41,8 @@ from training.picturebook.world import Event, World
 
 SMALL = Plan(n=4, closed_loops=1, what_ifs=4, depth=4, phrases=60)
 KEYS = ["split", "n", "seed", "reader", "words", "right_scene", "closed_loop", "steering", "what_if", "continuity"]
-KEYS += ["motion", "reader_free", "floors", "ceiling", "events", "phrases"]
+KEYS += ["motion", "reader_free", "floors", "ceiling", "events", "phrases", "idle_chain", "vae", "legibility"]
+KEYS += ["variety", "variety_world", "collapse"]
 SUNSET = tell(Event("sunset"))
 
 
@@ -63,26 +64,31 @@ class Perfect:
         context: StoryContext,
         *,
         steer: str | None = None,
-        alternatives: int = 1,  # noqa: ARG002
+        alternatives: int = 1,
         seed: int = 0,
         should_stop: ShouldStop | None = None,  # noqa: ARG002
     ) -> Iterator[Thought]:
         world = self.judge.replay(context)
         assert world is not None
-        event = parse(steer, world) if steer else self.choose(world, seed)
-        if event is None:
-            raise OutsideLanguage(f"I don't know that yet: {steer}")
-        yield Thought(0, "")
-        yield Thought(0, tell(event), True, 0.0)
+        for number in range(alternatives):
+            event = parse(steer, world) if steer else self.choose(world, seed + number)
+            if event is None:
+                raise OutsideLanguage(f"I don't know that yet: {steer}")
+            yield Thought(number, "")
+            yield Thought(number, tell(event), True, 0.0)
 
     def choose(self, world: World, seed: int) -> Event:
         caused = [e for e in enabled(world) if e.rule not in AMBIENT]
         return Random(seed).choice(caused or list(enabled(world)))
 
     def frames(self, request: SceneRequest) -> Frames:
-        world = self.judge.replay(request.context)
         event = parse(request.words)
-        assert world is not None and event is not None
+        if event is None:  # words that say what is there
+            seen = reader_of().read(cases.last_picture(request.context)).world
+            assert seen is not None
+            return np.array(idle(seen))
+        world = self.judge.replay(request.context)
+        assert world is not None
         return clip(world, event, step(world, event))
 
     def act(
@@ -127,7 +133,9 @@ def test_a_perfect_model_gets_everything(perfect: dict) -> None:  # type: ignore
     for name in ("reader", "words", "right_scene.continue", "right_scene.cut", "closed_loop.4", "steering", "motion"):
         assert shares[name]["mean"] == 1.0, name
     assert shares["reader_free"]["mean"] == shares["ceiling"]["mean"] == 1.0
-    assert shares["continuity"]["mean"] == 99.0
+    assert shares["continuity"]["mean"] == shares["idle_chain"]["mean"] == shares["vae.clip"]["mean"] == 99.0
+    assert shares["legibility.readable"]["mean"] == 1.0 and shares["legibility.ssim"]["mean"] > 0.95
+    assert 0.9 < shares["legibility.sharpness"]["mean"] < 1.1
     assert shares["closed_loop.8"] is None  # the plan went to depth 4
     assert shares["words"]["n"] == perfect["n"] == 4 and perfect["split"] == "held_out"
     assert perfect["events"] and all(figure["mean"] == 1.0 for figure in perfect["events"].values())
@@ -141,6 +149,36 @@ def test_wishes_as_people_type_them(perfect: dict) -> None:  # type: ignore[type
     figures = perfect["phrases"]
     assert figures["done"]["n"] == len(possible) and figures["done_or_declined"]["n"] == 60
     assert 0.9 <= figures["done"]["mean"] <= figures["done_or_declined"]["mean"]  # the keyword parser misses a few
+
+
+def test_one_story_for_all_is_seen() -> None:
+    plan = replace(SMALL, n=12, phrases=0, closed_loops=0, what_ifs=0)
+
+    def broad(model: Perfect) -> dict:  # type: ignore[type-arg]
+        measure = Measure(model, plan)
+        for number in range(plan.n):
+            measure.breadth(cases.case(plan.seed, number))
+        return measure.report.plain()
+
+    many, one = broad(Perfect()), broad(Monotone())
+    assert many["variety"]["mean"] > 0.4 and one["variety"]["mean"] == 0
+    assert one["collapse"]["distance"]["mean"] > 0.8 > many["collapse"]["distance"]["mean"]
+    assert 0 < many["collapse"]["noise"]["mean"] < one["collapse"]["distance"]["low"]
+
+
+def test_blur_is_not_sharp_and_another_picture_is_not_alike() -> None:
+    told = cases.case(0, 0)
+    right = clip(told.before, told.event, told.after)[-1]
+    soft = np.asarray(Image.fromarray(right).resize((80, 48)).resize((160, 96)))
+    assert pictures.ssim(right, right) == pytest.approx(1) and pictures.sharpness(soft) < 0.5 * pictures.sharpness(
+        right
+    )
+    assert pictures.ssim(soft, right) < 0.98
+    found = pictures.legibility(right, reader_of())
+    assert found is not None and found.ssim > 0.98
+    noise = np.random.default_rng(0).integers(0, 255, right.shape, dtype=np.uint8)
+    assert pictures.legibility(noise, reader_of()) is None
+    assert pictures.masked_psnr(right[None], right[None], np.zeros((1, 96, 160), np.uint8)) is None
 
 
 def test_floors_are_low(perfect: dict) -> None:  # type: ignore[type-arg]

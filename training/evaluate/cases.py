@@ -31,6 +31,7 @@ class Case:
     context: StoryContext
     before: World
     event: Event
+    past: tuple[Event, ...] = ()
 
     @property
     def after(self) -> World:
@@ -48,7 +49,8 @@ def context_of(worlds: Sequence[World], events: Sequence[Event], rng: Random) ->
 def case(seed: int, number: int) -> Case:
     rng = Random(f"case {seed}/{number}")
     told = held_out_story(rng, rng.randint(2, 5))
-    return Case(number, context_of(told.worlds[:-1], told.events[:-1], rng), told.worlds[-2], told.events[-1])
+    past = told.events[:-1]
+    return Case(number, context_of(told.worlds[:-1], past, rng), told.worlds[-2], told.events[-1], past)
 
 
 def what_ifs(seed: int, count: int) -> list[tuple[WhatIf, StoryContext, StoryContext]]:

@@ -90,13 +90,13 @@ def round_trip_of(pipeline: Any) -> RoundTrip:
 
 
 def table(result: dict[str, Any], seconds: float) -> str:
-    """For a person: one figure a line. dB for continuity, shares for all else."""
+    """For a person: one figure a line; decibels or percent."""
     lines = [f"picturebook, held-out stories: {result['n']}, seed {result['seed']}, {seconds:.0f} s"]
     for name, value in flat(result):
         if value is None:
             lines.append(f"  {name:34} not measured")
         elif isinstance(value, dict):
-            scale, unit = (1, " dB") if name == "continuity" else (100, " %")
+            scale, unit = (1, " dB") if name.startswith(("continuity", "idle_chain", "vae")) else (100, " %")
             mean, low, high = (scale * value[k] for k in ("mean", "low", "high"))
             lines.append(f"  {name:34} {mean:6.1f}{unit:3} [{low:5.1f}, {high:5.1f}]  n={value['n']}")
     return "\n".join(lines)

@@ -19,6 +19,15 @@ ceiling        the true pictures through the model's autoencoder, judged like ri
 phrases        sixty wishes as people type them (phrases.py), some of which can't come true: `done` is the share of the
                possible ones that are told rightly and whose clip follows, `done_or_declined` that of all that are
                either done or declined plainly, or rightly declined
+idle_chain     PSNR in dB of the last frame of eight scenes in which nothing happens (the words say what is there) to
+               the first: what a long story loses by being drawn
+vae            PSNR in dB of the true clips through the autoencoder, whole and on things alone
+legibility     the last frame of a continued clip against a re-rendering of the state read from it: structural
+               similarity, sharpness as a ratio, and in how many clips a state could be read at all
+variety        of moments with three possible events or more: where four sampled alternatives tell two or more of them;
+               `variety_world`: where four draws of the world itself do
+collapse       total variation between the rules of sampled alternatives and those of the world at the same moments;
+               `noise` is the same between two draws of the world
 events         right_scene of continued clips by rule, the model's own choices and the steered ones together
 
 Knows nothing of the command line or of files. A verdict that is missing is left out, never averaged.
@@ -40,10 +49,12 @@ import numpy as np
 from nsp_core.errors import UserError
 from nsp_core.types import Frames, Mode, NextScene, Predictor, SamplingOptions, Scene, SceneRequest, StoryContext
 from training.evaluate import cases
+from training.evaluate.breadth import Spread, choices, world_rules
 from training.evaluate.intervals import Tally, plain
 from training.evaluate.phrases import PHRASES, Phrase
+from training.evaluate.pictures import legibility, masked_psnr
 from training.evaluate.report import Exhibit
-from training.picturebook.draw import clip
+from training.picturebook.draw import clip, masks
 from training.picturebook.judge import ExactJudge
 from training.picturebook.parse import parse, parse_world
 from training.picturebook.reader import idle, psnr
@@ -53,6 +64,8 @@ from training.picturebook.world import Event, World
 
 log = logging.getLogger(__name__)
 
+SAMPLED = 4  # alternatives, for what a model tells when it is not asked for the likeliest
+ENOUGH = 3  # possible events
 RoundTrip = Callable[[Frames], Frames]
 FLOORS = (
     "copy_last",
@@ -94,6 +107,7 @@ class Report:
     plan: Plan
     tallies: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
     events: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
+    spread: Spread = field(default_factory=Spread)
     cases: int = 0
     seconds: float = 0.0
 
@@ -112,6 +126,12 @@ class Report:
             "ceiling": plain(t["ceiling"]),
             "events": {rule: plain(tally) for rule, tally in sorted(self.events.items())},
             "phrases": {name: plain(t[f"phrases.{name}"]) for name in ("done", "done_or_declined")},
+            "idle_chain": plain(t["idle_chain"]),
+            "vae": {name: plain(t[f"vae.{name}"]) for name in ("clip", "things")},
+            "legibility": {name: plain(t[f"legibility.{name}"]) for name in ("readable", "ssim", "sharpness")},
+            "variety": plain(t["variety"]),
+            "variety_world": plain(t["variety_world"]),
+            "collapse": {"distance": plain(self.spread.distance()), "noise": plain(self.spread.noise())},
         }
 
 
@@ -146,6 +166,8 @@ class Measure:
                 self.what_if(number, *pairs[number])
             if number < plan.closed_loops:
                 self.closed_loop(cases.case(plan.seed, plan.n + number))
+                self.idle_chain(cases.case(plan.seed, plan.n + number))
+            self.breadth(cases.case(plan.seed, number))
             for i in range(number * plan.phrases // plan.n, (number + 1) * plan.phrases // plan.n):
                 self.phrase(i, PHRASES[i])
             self.report.cases = number + 1
@@ -227,8 +249,17 @@ class Measure:
             self._add("motion", one.number, moved)
         free = event is not None and drawn is not None and nearest_is(one.before, event, drawn.frames)
         self._add("reader_free", one.number, free)
+        if drawn is not None:
+            self._legible(one, drawn.frames)
         self._steering(one, event, seed)
         self._bounds(one)
+
+    def _legible(self, one: cases.Case, frames: Frames) -> None:
+        found = legibility(frames[-1], self.judge.reader)
+        self._add("legibility.readable", one.number, found is not None)
+        if found is not None:
+            self._add("legibility.ssim", one.number, found.ssim)
+            self._add("legibility.sharpness", one.number, found.sharpness)
 
     def _describes(self, frames: Frames, world: World) -> bool:
         try:
@@ -265,7 +296,10 @@ class Measure:
         self._add("floors.most_frequent", one.number, any(e.rule == usual for e in enabled(before)))
         self._add("floors.chance_reader_free", one.number, 1 / (len(cases.futures(before, event)) + 1))
         if self.round_trip is not None:
-            self._add("ceiling", one.number, self.judge.judge_clip(before, event, self.round_trip(truth)).passed)
+            back = self.round_trip(truth)
+            self._add("ceiling", one.number, self.judge.judge_clip(before, event, back).passed)
+            self._add("vae.clip", one.number, psnr(back, truth))
+            self._add("vae.things", one.number, masked_psnr(back, truth, masks(before, event, one.after)))
 
     def what_if(self, number: int, pair: Any, one: StoryContext, other: StoryContext) -> None:
         events: list[Event | None] = []
@@ -292,6 +326,38 @@ class Measure:
         if one.rules:
             self._add("phrases.done", number, right)
         self._add("phrases.done_or_declined", number, right if words else True)
+
+    def breadth(self, one: cases.Case) -> None:
+        """What four sampled alternatives tell, beside what the world does at that moment."""
+        seed = self.plan.seed + one.number
+        texts: dict[int, str] = {}
+        try:
+            for thought in self.predictor.think(one.context, alternatives=SAMPLED, seed=seed):
+                texts[thought.alternative] = thought.text
+        except UserError:
+            texts = {}
+        events = [event for words in texts.values() if (event := self.told(one.before, words)) is not None]
+        rng = Random(f"breadth {seed}")
+        world, again = (world_rules(one.before, one.past, SAMPLED, rng) for _ in range(2))
+        if choices(one.before) >= ENOUGH:
+            self._add("variety", one.number, len({step(one.before, event).seen() for event in events}) > 1)
+            self._add("variety_world", one.number, len(set(world)) > 1)
+        self.report.spread.add((event.rule for event in events), world, again)
+
+    def idle_chain(self, one: cases.Case) -> None:
+        """Scene after scene in which nothing happens, each drawn after the one before."""
+        context = StoryContext(one.context.scenes[:1])
+        first = context.scenes[0].frames
+        words = context.scenes[0].words
+        assert first is not None
+        last = first[-1]
+        for depth in range(self.plan.depth):
+            drawn = self.draw(context, words, "continue", self.plan.seed + 1000 * depth + one.number)
+            if drawn is None:
+                return
+            context = StoryContext((*context.scenes, Scene(words, drawn.frames, drawn.latents)))
+            last = drawn.frames[-1]
+        self._add("idle_chain", one.number, psnr(last, first[0]))
 
     def closed_loop(self, one: cases.Case) -> None:
         """From the first scene of the case, only the model's own; once it tells what can't be, all is wrong."""

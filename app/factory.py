@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.middleware import Middleware
 
+from app.catalogue import say, speak
 from app.director import Director
 from app.pages.desk import Desk
 from app.pages.examples import Examples, read_examples
@@ -59,6 +60,7 @@ def create_app(
     steps: int | None = None,
 ) -> StoryApp:
     """`director` None: one on the settings' own store. `steps` None: as many as the model recommends."""
+    speak(settings.language)
     settings.make_folders()
     uploads = settings.data_dir / "uploads"
     uploads.mkdir(exist_ok=True, mode=0o700)
@@ -80,7 +82,7 @@ def create_app(
         works_here=settings.in_process,
     )
     with gr.Blocks(
-        title="What happens next?", analytics_enabled=False, delete_cache=CACHE_SWEEP, fill_width=True
+        title=say("page.name"), analytics_enabled=False, delete_cache=CACHE_SWEEP, fill_width=True
     ) as demo:
         story_room(desk)
     options: dict[str, Any] = {

@@ -36,7 +36,9 @@ class Settings:
     predictor: str = DEFAULT_PREDICTOR  # "module:function" that returns a nsp_core.types.Predictor
     device: str = "cpu"
     threads: int = 0  # 0: the libraries decide
+    language: str = "en"  # of the page: a file in app/languages, or the path of one
     in_process: bool = False  # ZeroGPU: jobs run inside the event handler, no worker process
+    judge: str = ""  # a judge of nsp_core.judges that is asked about takes; "": the model itself
 
     # what the model is shown of a story
     context_scenes: int = 12  # scenes whose words are read: the first one and the latest

@@ -10,23 +10,23 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from app.catalogue import say
 from app.director import Director
 from app.pages.examples import Examples
 from app.pages.place import Place
 from app.pages.view import Views
+from app.pages.wishes.alone import Alone
 from app.pages.wishes.begin import Beginning
 from app.pages.wishes.machine import Machine
 from app.pages.wishes.person import Message, Person, Question, Told, Wish, text_of
 from app.pages.wishes.shelf import Shelf
+from app.pages.wishes.takes import Takes
 from app.pages.wishes.telling import Telling
 from app.reel import ReelItem, export_reel
 from app.store.errors import NotFound
 from nsp_core.errors import OutsideLanguage, UserError, WhatNextError
 
 log = logging.getLogger(__name__)
-
-BROKEN = "Something went wrong inside the program; nothing was lost, and its log says what it was. Please try again."
-STRANGE = "This page asks for something that the program does not know: please reload the page."
 
 
 class Desk:
@@ -53,7 +53,14 @@ class Desk:
         self.beginning = Beginning(self.person)
         self.wishes: dict[str, Wish] = {}
         self.questions: dict[str, Question] = {}
-        for subject in (self.beginning, Telling(self.person), Shelf(self.person), Machine(self.person)):
+        for subject in (
+            self.beginning,
+            Telling(self.person),
+            Takes(self.person),
+            Shelf(self.person),
+            Machine(self.person),
+            Alone(self.person),
+        ):
             self.wishes.update(subject.wishes)
             self.questions.update(getattr(subject, "questions", {}))
 
@@ -71,7 +78,7 @@ class Desk:
             return {**view, "notice": notice or view["notice"]}
         except Exception:
             log.exception("the page could not be shown")
-            return self.views.home({"kind": "error", "text": BROKEN})
+            return self.views.home({"kind": "error", "text": say("desk.broken")})
 
     def act(self, message: Any) -> dict[str, Any]:
         """Do what is asked, then show where that leads. A mistake changes nothing and says so."""
@@ -81,7 +88,7 @@ class Desk:
             given: Message = dict(message) if isinstance(message, dict) else {}
             wish = self.wishes.get(text_of(given, "do"))
             if wish is None:
-                raise UserError(STRANGE)
+                raise UserError(say("desk.strange"))
             self.director.heartbeat()
             outcome = wish(given, place)
             self._work_here()
@@ -95,7 +102,7 @@ class Desk:
                 notice["kind"] = "unknown"
         except Exception:
             log.exception("a wish failed: %r", message.get("do") if isinstance(message, dict) else message)
-            notice = {"kind": "error", "text": BROKEN}
+            notice = {"kind": "error", "text": say("desk.broken")}
         view = self.look(place.json())
         return {**view, "notice": notice or view["notice"]}
 
@@ -105,13 +112,13 @@ class Desk:
             given: Message = dict(message) if isinstance(message, dict) else {}
             question = self.questions.get(text_of(given, "ask"))
             if question is None:
-                raise UserError(STRANGE)
+                raise UserError(say("desk.strange"))
             return question(given, Place.of(given))
         except WhatNextError as error:
             return {"error": str(error)}
         except Exception:
             log.exception("a question failed: %r", message.get("ask") if isinstance(message, dict) else message)
-            return {"error": BROKEN}
+            return {"error": say("desk.broken")}
 
     # files ------------------------------------------------------------------------------------------------------
 

@@ -5,14 +5,20 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from app.catalogue import say
 from app.identity import now
 from app.store.jobs import Job
 
-WAKING = "Waking the storyteller, only the first time takes a moment …"
 PHASES = {
-    "describe": {"reading": "Looking at your picture …", "describing": "Finding words for it …"},
-    "think": {"reading": "Reading the story so far …", "thinking": "Thinking …"},
-    "draw": {"reading": "Reading the story so far …", "drawing": "Drawing", "finishing": "Adding the last touches …"},
+    "describe": {"reading": "progress.describe_reading", "describing": "progress.describe_describing"},
+    "think": {"reading": "progress.think_reading", "thinking": "progress.think_thinking"},
+    "draw": {
+        "reading": "progress.draw_reading",
+        "drawing": "progress.draw_drawing",
+        "finishing": "progress.draw_finishing",
+    },
+    "replay": {"reading": "recipe.reading", "drawing": "recipe.drawing", "finishing": "progress.draw_finishing"},
+    "rank": {"judging": "takes.judging"},
 }
 
 
@@ -34,23 +40,22 @@ def job_view(job: Job, words: str = "") -> dict[str, Any]:
 
 def job_text(job: Job) -> str:
     if job.cancel:
-        return "Stopping …"
+        return say("progress.stopping")
     if job.status == "interrupted":
-        return "Picking it up again …"
+        return say("progress.again")
     if job.status != "running":
-        return "Waiting its turn …" if job.ahead else "Getting ready …"
+        return say("progress.waiting" if job.ahead else "progress.ready")
     if job.phase == "loading model":
-        return WAKING
-    if job.kind == "draw" and job.phase == "drawing" and job.total:
-        return " · ".join(filter(None, (f"Drawing, step {job.step} of {job.total}", _time(job))))
-    return PHASES.get(job.kind, {}).get(
-        job.phase, "Putting it into the book …" if job.phase == "saving" else "Working …"
-    )
+        return say("progress.waking")
+    if job.kind in ("draw", "replay") and job.phase == "drawing" and job.total:
+        return " · ".join(filter(None, (say("progress.step", step=job.step, total=job.total), _time(job))))
+    otherwise = "progress.saving" if job.phase == "saving" else "progress.working"
+    return say(PHASES.get(job.kind, {}).get(job.phase, otherwise))
 
 
 def _time(job: Job) -> str:
     if job.eta_s is not None and job.step < job.total:
-        return f"about {seconds(job.eta_s)} left"
+        return say("progress.left", time=seconds(job.eta_s))
     if job.started_at is not None:
         return seconds((now() - job.started_at).total_seconds())
     return ""
@@ -58,4 +63,4 @@ def _time(job: Job) -> str:
 
 def seconds(value: float) -> str:
     whole = max(1, math.ceil(value))
-    return f"{whole} s" if whole < 90 else f"{round(whole / 60)} min"
+    return say("progress.seconds", n=whole) if whole < 90 else say("progress.minutes", n=round(whole / 60))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from app.catalogue import say
 from app.story import Story
 
 
@@ -12,7 +13,7 @@ def shelf_view(stories: Iterable[Story]) -> list[dict[str, Any]]:
     return [
         {
             "id": story.id,
-            "title": story.title or "Untitled story",
+            "title": story.title or say("view.untitled"),
             "scenes": story.scene_count,
             "cover": story.cover,
             "updated": story.updated_at.isoformat(),

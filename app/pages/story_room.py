@@ -12,7 +12,7 @@ from typing import Any
 
 import gradio as gr
 
-from app.catalogue import catalogue
+from app.catalogue import spoken
 from app.pages.desk import Desk
 from app.pages.head import paper
 
@@ -27,6 +27,7 @@ SCRIPTS = (
     "words.js",
     "stories.js",
     "begin.js",
+    "alone.js",
     "room.js",
 )
 STYLES = (
@@ -34,6 +35,7 @@ STYLES = (
     "style.css",
     "drawer.css",
     "machine.css",
+    "alone.css",
 )
 FRAME = """
 <div class="wn">
@@ -47,7 +49,7 @@ FRAME = """
 
 def script() -> str:
     """All of client/ as one function's body, the catalogue in front of it."""
-    texts = json.dumps(catalogue().texts, ensure_ascii=False).replace("</", "<\\/")
+    texts = json.dumps(spoken().texts, ensure_ascii=False).replace("</", "<\\/")
     parts = ['"use strict";', f"const CATALOGUE = {texts};"]
     return "\n".join([*parts, *((CLIENT / name).read_text(encoding="utf-8") for name in SCRIPTS)])
 

@@ -7,28 +7,20 @@ from __future__ import annotations
 
 from typing import Any
 
+from app.catalogue import say
 from app.director import Director
+from app.pages.alone_view import alone_view
 from app.pages.examples import Examples
 from app.pages.place import Place
-from app.pages.progress import WAKING, job_view
+from app.pages.progress import job_view
 from app.pages.stories import shelf_view
 from app.pages.strip import shown_path, strip_view
+from app.pages.takes_view import Behind, shown_job, takes_view
 from app.store.errors import NotFound
 from app.store.jobs import Job
 from app.story import Scene, Story, Tree
 
 UPLOAD_LIMIT = 200 * 2**20
-
-LIMITS = (
-    "So far I only know a small picture-book world: eggs and birds, seeds and flowers, snowmen, balls, cats and bears "
-    "on a meadow, at a shore or on a mountain. Your picture comes from somewhere else, and I will not pretend to know "
-    "what happens in it."
-)
-BIGGER = (
-    "A big model that continues anybody's photos and films has about 10 billion numbers: 22 GB of disk, and a graphics "
-    "card with 24 GB of memory, or about 12 GB with its reader in 4 bits. This version cannot load one yet; your "
-    "picture and your story stay as they are until it can."
-)
 
 
 class Views:
@@ -47,9 +39,7 @@ class Views:
             try:
                 return self.reading(self.director.status(place.reading, self.owner_id))
             except NotFound:
-                return self.home(
-                    {"kind": "info", "text": "That picture is no longer here. Begin anew, or open a story."}
-                )
+                return self.home({"kind": "info", "text": say("view.gone_picture")})
         if place.story is None:
             return self.home()
         try:
@@ -60,7 +50,7 @@ class Views:
         except NotFound as error:
             return self.home({"kind": "info", "text": str(error)})
         if story.deleted_at is not None or not len(tree):
-            return self.home({"kind": "info", "text": f"“{story.title}” is among the things thrown away."})
+            return self.home({"kind": "info", "text": say("view.in_trash", title=story.title)})
         return self.room(story, tree, jobs, place.scene)
 
     def home(self, notice: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -90,8 +80,8 @@ class Views:
                 "seen": job.result.get("words", ""),
                 "retell": job.result.get("words", ""),
                 "note": job.result.get("note", ""),
-                "limits": LIMITS,
-                "bigger": BIGGER,
+                "limits": say("view.limits"),
+                "bigger": say("view.bigger"),
                 "known": [one.words for one in self.examples.all],
             },
         }
@@ -102,7 +92,7 @@ class Views:
         path = shown_path(tree, here.id)
         open_jobs = [job for job in recent if job.is_open]
         drawing = {job.scene_id for job in open_jobs if job.kind == "draw" and job.scene_id}
-        job = next((job for job in open_jobs if job.scene_id == here.id and job.kind in ("think", "draw")), None)
+        job = shown_job(here, open_jobs)
         drawn = [scene for scene in path if scene.chosen is not None]
         view = {
             **self._frame("room", Place(story.id, here.id)),
@@ -110,12 +100,15 @@ class Views:
             "path": strip_view(tree, path, drawing),
             "job": job_view(job, here.words) if job else None,
             "elsewhere": len(open_jobs) - (job is not None),
+            "alone": alone_view(recent),
+            "takes": self._takes(here, recent),
             "reel": f"/reel/{drawn[-1].id}.mp4" if drawn else None,
         }
         if job is None:
-            last = next((one for one in recent if one.scene_id == here.id and one.kind in ("think", "draw")), None)
+            kinds = ("think",) if here.chosen is not None else ("think", "draw")  # a take that failed says so itself
+            last = next((one for one in recent if one.scene_id == here.id and one.kind in kinds), None)
             if last is not None and last.status == "failed":
-                view["trouble"] = {"text": last.error or "That did not work.", "known": last.result.get("known", [])}
+                view["trouble"] = {"text": last.error or say("view.failed"), "known": last.result.get("known", [])}
                 view["steer"] = last.payload.get("steer", "")
             view["draft"] = self._draft(here, tree, recent) if here.chosen is not None else None
         return view
@@ -130,11 +123,22 @@ class Views:
         texts = [one.text for one in last.words if one.text.strip()]
         return {"job": last.id, "alternatives": texts, "steer": last.payload.get("steer", "")} if texts else None
 
+    def _takes(self, here: Scene, recent: tuple[Job, ...]) -> dict[str, Any]:
+        jobs = [job for job in recent if job.scene_id == here.id]
+        drawing = any(job.kind == "draw" and job.is_open for job in jobs)
+        behind = Behind(
+            trashed=len(self.stories.trashed_takes(here.id)),
+            verdicts=self.stories.verdicts_of(here.id),
+            typical=self.store.jobs.typical_seconds("draw") if drawing else None,
+            judge=self.director.settings.judge,
+        )
+        return takes_view(here, jobs, behind)
+
     def _waiting(self) -> list[dict[str, str]]:
         """Pictures that were brought in and then left: read, or being read, without a story so far."""
         jobs = self.store.jobs.recent(owner_id=self.owner_id, kinds=("describe",), limit=5)
         left = [job for job in jobs if job.story_id is None and (job.is_open or job.status == "done")]
-        return [{"job": job.id, "name": str(job.payload.get("name", "picture"))} for job in left]
+        return [{"job": job.id, "name": str(job.payload.get("name") or say("view.picture"))} for job in left]
 
     def _frame(self, page: str, place: Place) -> dict[str, Any]:
         return {
@@ -147,6 +151,8 @@ class Views:
             "draft": None,
             "offers": None,
             "trouble": None,
+            "alone": None,
+            "takes": None,
             "reel": None,
             "still": None,
             "path": [],
@@ -155,8 +161,8 @@ class Views:
     def _engine(self) -> dict[str, Any]:
         """What the model's process is doing, when that is worth a word."""
         if self.director.trouble:
-            return {"state": "failed", "text": "The storyteller cannot start", "title": self.director.trouble}
+            return {"state": "failed", "text": say("view.cannot_start"), "title": self.director.trouble}
         worker = self.director.worker_state()
         if worker is not None and worker.state in ("starting", "loading"):
-            return {"state": "loading", "text": "Waking up …", "title": WAKING, "waking": True}
+            return {"state": "loading", "text": say("view.waking"), "title": say("progress.waking"), "waking": True}
         return {"state": "ready", "text": ""}

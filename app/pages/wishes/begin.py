@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from app.catalogue import say
 from app.pages.examples import example_file_name
 from app.pages.place import Place
 from app.pages.wishes.person import Message, Person, Wish, text_of
@@ -28,7 +29,7 @@ class Beginning:
         given = message.get("path")
         path = Path(given).resolve() if isinstance(given, str) and given else None
         if path is None or not path.is_relative_to(self.person.uploads) or not path.is_file():
-            raise UserError("The file did not arrive: please choose it again.")
+            raise UserError(say("begin.not_arrived"))
         name = Path(text_of(message, "name", limit=120) or path.name).name
         try:
             job = self.person.director.submit_describe(self.person.owner_id, path, name=name)
@@ -39,14 +40,14 @@ class Beginning:
     def _begin_words(self, message: Message, _place: Place) -> Place:
         words = text_of(message, "words")
         if not words:
-            raise UserError("There are no words yet: say in one or two sentences what can be seen.")
+            raise UserError(say("begin.words_missing"))
         return self._drawn_beginning(words, None, "")
 
     def _begin_example(self, message: Message, _place: Place) -> Place:
         try:
             example = self.person.examples[text_of(message, "name")]
         except KeyError:
-            raise UserError("This example is no longer here: please reload the page.") from None
+            raise UserError(say("begin.example_gone")) from None
         if example.image is None:
             return self._drawn_beginning(example.words, None, example.title)
         name = example_file_name(example)
@@ -68,7 +69,7 @@ class Beginning:
         job = self._read_job(place)
         words = text_of(message, "words")
         if not words:
-            raise UserError("There are no words yet: tell in one or two sentences what should be drawn instead.")
+            raise UserError(say("begin.retell_missing"))
         return self._drawn_beginning(words, job.id, "")
 
     def _keep_still(self, message: Message, place: Place) -> Place:
@@ -84,7 +85,7 @@ class Beginning:
     def _read_job(self, place: Place) -> Job:
         job = self.person.director.status(place.reading or "", self.person.owner_id)
         if job.kind != "describe" or job.status != "done" or job.story_id is not None:
-            raise NotFound("That picture is no longer waiting: begin anew, or open its story.")
+            raise NotFound(say("begin.not_waiting"))
         return job
 
     def settle(self, place: Place) -> tuple[Place, dict[str, Any] | None]:
@@ -110,7 +111,7 @@ class Beginning:
                     {"kind": "info", "text": note} if note else None
                 )
         if job.status == "failed":
-            return Place(), {"kind": "error", "text": job.error or "This file could not be read."}
+            return Place(), {"kind": "error", "text": job.error or say("begin.not_read")}
         if job.status == "cancelled":
-            return Place(), {"kind": "info", "text": "Stopped. Nothing was kept of that picture."}
+            return Place(), {"kind": "info", "text": say("begin.stopped")}
         return place, None

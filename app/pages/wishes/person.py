@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from app.catalogue import say
 from app.director import Director
 from app.pages.examples import Examples
 from app.pages.place import Place
@@ -71,7 +72,7 @@ def text_of(message: Message, name: str, *, limit: int = MAX_TEXT) -> str:
     value = message.get(name)
     text = " ".join(value.split()) if isinstance(value, str) else ""
     if len(text) > limit:
-        raise UserError(f"This text has {len(text)} characters, at most {limit} can be read: please shorten it.")
+        raise UserError(say("asked.too_long", n=len(text), most=limit))
     return text
 
 
@@ -79,5 +80,5 @@ def number_of(message: Message, name: str, otherwise: int, *, least: int, most: 
     """The whole number of that name, or `otherwise`. Raises UserError outside `least` to `most`."""
     value = message.get(name, otherwise)
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-        raise UserError(f"{name} must be a whole number from {least} to {most}, got {value!r}.")
+        raise UserError(say("asked.whole_number", name=name, least=least, most=most, value=repr(value)))
     return value

@@ -20,7 +20,7 @@ class Shelf:
     def _rename(self, message: Message, place: Place) -> Place:
         title = text_of(message, "title", limit=120)
         if not title:
-            raise UserError("A story needs a title: give it a word or two.")
+            raise UserError(say("shelf.needs_title"))
         self.person.stories.rename(place.story or "", title)
         return self._stay(message, place)
 

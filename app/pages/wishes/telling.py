@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from app.catalogue import say
 from app.pages.place import Place
 from app.pages.wishes.person import Message, Person, Wish, text_of
+from app.pages.wishes.takes import takes_asked
 from app.story import Scene
 from nsp_core.errors import UserError
 
@@ -42,7 +44,8 @@ class Telling:
         parent = self.person.scene(place)
         words = text_of(message, "words")
         if not words:
-            raise UserError("There are no words to draw: choose a way to go on, or write what happens.")
+            raise UserError(say("words.none"))
+        takes = takes_asked(message)
         thought = self.person.director.status(text_of(message, "job"), self.person.owner_id)
         told = [one.text for one in thought.words]
         chosen = message.get("alternative")
@@ -55,20 +58,20 @@ class Telling:
             steer=str(thought.payload.get("steer", "")),
             think_job_id=thought.id,
         )
-        self._draw_soon(scene)
+        self._draw_soon(scene, takes)
         return Place(scene.story_id, scene.id)
 
     def _redraw(self, message: Message, place: Place) -> Place:
         """A scene that has words but no pictures yet, perhaps with other words."""
         scene = self.person.scene(place)
-        words = text_of(message, "words") or scene.words
+        words, takes = text_of(message, "words") or scene.words, takes_asked(message)
         if words != scene.words:
             scene = self.person.stories.edit_words(scene.id, words)
-        self._draw_soon(scene)
+        self._draw_soon(scene, takes)
         return place
 
-    def _draw_soon(self, scene: Scene) -> None:
-        self.person.director.submit_draw(self.person.owner_id, scene.id, steps=self.person.steps)
+    def _draw_soon(self, scene: Scene, takes: int) -> None:
+        self.person.director.submit_draw(self.person.owner_id, scene.id, takes=takes, steps=self.person.steps)
 
     def _cancel(self, message: Message, place: Place) -> Place:
         job = self.person.director.status(text_of(message, "job"), self.person.owner_id)

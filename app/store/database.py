@@ -34,7 +34,8 @@ _WRITE = "whatnext_write"
 def make_engine(path: Path) -> Engine:
     """An engine whose every connection is in WAL mode, checks foreign keys and waits for other writers. What goes wrong
     is logged without the values: no log holds words of a story."""
-    engine = create_engine(URL.create("sqlite", database=str(path)), connect_args={"timeout": 15.0}, hide_parameters=True)
+    url = URL.create("sqlite", database=str(path))
+    engine = create_engine(url, connect_args={"timeout": 15.0}, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def _connected(connection: sqlite3.Connection, _record: Any) -> None:

@@ -1,6 +1,6 @@
 """The queue of jobs: asked for by a page, claimed by one worker, seen by everybody. Knows nothing of models.
 
-pending ──claim──> running ──> done | failed | cancelled
+pending ──claim──> running ──> done | failed | cancelled (and all that follow it by after_job_id)
    ^                  │
    └── interrupted <──┘ the worker died; claimed again, at most `max_attempts` times in all
 paused <──> pending
@@ -23,27 +23,43 @@ from app.store.database import Database
 from app.store.errors import NotFound
 from app.store.models import JobRow
 
-Kind = Literal["describe", "think", "draw", "load", "export"]
+Kind = Literal["describe", "think", "draw", "rank", "replay", "load", "export"]
 Status = Literal["pending", "running", "done", "failed", "cancelled", "interrupted", "paused"]
 OPEN: tuple[Status, ...] = ("pending", "running", "interrupted", "paused")
-KINDS: tuple[Kind, ...] = ("describe", "think", "draw", "load", "export")
+KINDS: tuple[Kind, ...] = ("describe", "think", "draw", "rank", "replay", "load", "export")
 
+_FIRST = """
+        SELECT job.id FROM job LEFT JOIN job AS before ON before.id = job.after_job_id
+        WHERE job.status IN ('pending', 'interrupted') AND job.cancel = 0 AND job.device IN ('', :device)
+            AND (before.id IS NULL OR before.status = 'done')
+"""
+_ORDER = "ORDER BY job.priority DESC, job.position, job.id"
 _CLAIM = text(
-    """
+    f"""
     UPDATE job SET status = 'running', worker_id = :worker, worker_pid = :pid, heartbeat_at = :now,
         attempts = attempts + 1, started_at = :now, device = :device, phase = 'starting', step = 0, total = 0,
         preview_path = NULL, words_json = NULL, error = NULL, error_kind = NULL
     WHERE id = (
-        SELECT job.id FROM job LEFT JOIN job AS before ON before.id = job.after_job_id
-        WHERE job.status IN ('pending', 'interrupted') AND job.cancel = 0 AND job.device IN ('', :device)
+        {_FIRST}
             AND job.kind IN (SELECT value FROM json_each(:kinds)) AND (:only IS NULL OR job.id = :only)
             AND NOT EXISTS (SELECT 1 FROM process WHERE process.id = :worker AND process.stop)
-            AND (before.id IS NULL OR before.status IN ('done', 'failed', 'cancelled'))
-        ORDER BY job.priority DESC, job.position, job.id LIMIT 1
+        {_ORDER} LIMIT 1
     )
     RETURNING id
     """
 )
+
+
+_FOLLOWERS = text(
+    """
+    WITH RECURSIVE following(id) AS (
+        SELECT id FROM job WHERE after_job_id = :id
+        UNION SELECT job.id FROM job JOIN following ON job.after_job_id = following.id
+    )
+    SELECT id FROM following
+    """
+)
+CHAIN_BROKEN = "ChainBroken"  # the error_kind of a job that was to go on from one that did not come to its end
 
 
 @dataclass(frozen=True)
@@ -155,6 +171,7 @@ class Jobs:
                 row.cancel = 2 if keep_finished else 1
                 if row.status != "running":
                     row.status, row.finished_at = "cancelled", now()
+                    _break_chain(session, row.id)
             return _job(row)
 
     def pause(self, job_id: str, *, resume: bool = False, owner_id: str | None = None) -> Job:
@@ -179,6 +196,19 @@ class Jobs:
                 {"device": device},
             )
             return row.first() is not None
+
+    def first_of(self, wanted: Iterable[str], device: str) -> str | None:
+        """Which of these jobs would be claimed first; None when none of them can be, now."""
+        query = text(f"{_FIRST} AND job.id IN (SELECT value FROM json_each(:wanted)) {_ORDER} LIMIT 1")
+        with self.database.reading() as session:
+            values = {"device": device, "wanted": json.dumps(tuple(wanted))}
+            found = session.connection().execute(query, values).first()
+            return None if found is None else str(found[0])
+
+    def after(self, job_id: str) -> tuple[str, ...]:
+        """The jobs that wait, or waited, for that one."""
+        with self.database.reading() as session:
+            return tuple(session.exec(select(JobRow.id).where(JobRow.after_job_id == job_id)).all())
 
     def typical_seconds(self, kind: Kind, *, last: int = 10) -> float | None:
         """How long the latest finished jobs of that kind took: what a page shows before the start."""
@@ -283,6 +313,8 @@ class Jobs:
         row.error, row.error_kind = error, error_kind
         row.result_json = None if result is None else json.dumps(result)
         session.flush()
+        if status in ("failed", "cancelled"):
+            _break_chain(session, row.id)
         reached("job.finishing")
 
     def give_back(self, job_id: str, worker_id: str) -> None:
@@ -310,17 +342,30 @@ class Jobs:
                 row.device, row.worker_id, row.worker_pid, row.preview_path = "", None, None, None
                 if row.cancel:
                     row.status, row.finished_at = "cancelled", now()
+                    _break_chain(session, row.id)
                 elif row.attempts >= max_attempts:
                     row.status, row.finished_at, row.error_kind = "failed", now(), "WorkerLost"
                     row.error = (
                         f"The model's process ended {row.attempts} times while it worked on this, probably for lack of "
                         "memory: close other programs or choose a smaller model, then try again."
                     )
+                    _break_chain(session, row.id)
                 else:
                     row.status, row.phase = "interrupted", "interrupted"
             session.flush()
             reached("job.taking_over")
         return tuple(taken)
+
+
+def _break_chain(session: Session, job_id: str) -> None:
+    """A job did not come to its end: those that were to go on from it have nothing to go on from."""
+    session.flush()
+    for (follower,) in session.connection().execute(_FOLLOWERS, {"id": job_id}).all():
+        row = session.get(JobRow, follower)
+        if row is not None and row.status in OPEN and row.status != "running":
+            row.status, row.finished_at, row.error_kind = "cancelled", now(), CHAIN_BROKEN
+            row.error = "The scene before was not drawn, so this one was not begun; it can be drawn by itself."
+            session.add(row)
 
 
 def _job(row: JobRow, ahead: int = 0) -> Job:

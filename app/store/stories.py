@@ -6,22 +6,18 @@ Knows nothing of pages or of the model. `Stories(..., owner_id=None)` is the pro
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Literal
 
-from sqlalchemy import text
 from sqlmodel import Session, col, select
 
 from app.identity import now
-from app.killpoints import reached
 from app.store import oplog
+from app.store.erasing import Eraser
 from app.store.errors import NotFound
 from app.store.media import Media, MediaFile
 from app.store.models import JobRow, MediaLinkRow, MediaRow, SceneRow, StoryRow
 from app.store.rows import scenes_from, stories_from
-from app.store.search import forget_erased
-from app.store.takes import NewTake, TakeKeeper
+from app.store.takes import NewTake
 from app.story import Mode, Scene, Story, WordsSource, title_from
 from nsp_core.errors import UserError
 
@@ -29,18 +25,8 @@ MAX_WORDS = 2000
 MAX_TITLE = 120
 MAX_BIBLE = 1000
 
-_MEDIA_OF_STORY = text(
-    """
-    SELECT DISTINCT media_link.media_sha256 FROM media_link
-    LEFT JOIN take ON take.id = media_link.take_id
-    LEFT JOIN scene ON scene.id = COALESCE(media_link.scene_id, take.scene_id)
-    LEFT JOIN job ON job.id = media_link.job_id
-    WHERE COALESCE(scene.story_id, job.story_id) = :id
-    """
-)
 
-
-class Stories(TakeKeeper):
+class Stories(Eraser):
     # stories ----------------------------------------------------------------------------------------------------
 
     def create_story(self, title: str = "", *, premise: str = "", cast: str = "", look: str = "") -> Story:
@@ -98,23 +84,6 @@ class Stories(TakeKeeper):
 
     def restore_story(self, story_id: str) -> None:
         self._set_deleted(story_id, False)
-
-    def erase_story(self, story_id: str) -> None:
-        """For good: no word and no file of it stays, but for files that another story uses too."""
-        with self.database.transaction() as session:
-            row = self._story(session, story_id)
-            used = session.connection().execute(_MEDIA_OF_STORY, {"id": story_id})
-            hashes = [sha256 for (sha256,) in used]
-            session.delete(row)  # everything else follows by ON DELETE CASCADE
-            forget_erased(session)
-            files = self.media.sweep(session, hashes)
-            reached("erase.rows")
-        reached("erase.committed")
-        _unlink(files)
-        with self.database.engine.connect() as connection:
-            connection.connection.driver_connection.execute(  # type: ignore[union-attr]
-                "PRAGMA wal_checkpoint(TRUNCATE)"
-            )
 
     # scenes -----------------------------------------------------------------------------------------------------
 
@@ -202,7 +171,7 @@ class Stories(TakeKeeper):
         think_job_id: str | None = None,
         look: Literal["there", "if there"] = "there",
     ) -> SceneRow:
-        """`add_scene` inside a transaction of the caller's. `look` "if there": the story is opened at the new scene only
+        """`add_scene` inside a transaction of the caller's. `look` "if there": the story opens at the new scene only
         if it was last looked at where that grows; a person who went elsewhere stays there."""
         parent, story = self._scene(session, parent_id)
         row = SceneRow(
@@ -255,35 +224,85 @@ class Stories(TakeKeeper):
                 changes.append((story, {"head_scene_id": row.parent_id}))
             oplog.change(session, story, "trash_scene", changes)
 
-    def restore_scene(self, scene_id: str) -> Scene:
+    def restore_scene(self, scene_id: str, *, expected_version: int | None = None) -> Scene:
+        """With what was thrown away in the same moment, and with the scenes that lead to it."""
         with self.database.transaction() as session:
-            row, story = self._scene(session, scene_id, trashed=True)
+            row, story = self._scene(session, scene_id, expected_version, trashed=True)
+            rows = [one for one in self._path(session, row.id, trashed=True) if one.deleted_at is not None]
             if row.deleted_at is not None:
-                oplog.change(session, story, "restore_scene", [(row, {"deleted_at": None})])
+                rows.extend(self._gone_with(session, row))
+            if rows:
+                changes: list[tuple[Any, dict[str, Any]]] = [(one, {"deleted_at": None}) for one in rows]
+                oplog.change(session, story, "restore_scene", [*changes, (story, {"head_scene_id": row.id})])
             return scenes_from(session, [row])[0]
+
+    def retell_in(self, session: Session, scene_id: str, words: str, last_id: str | None = None) -> list[SceneRow]:
+        """Another way from the same parent: the scene with new words, then the scenes that followed it as far as
+        `last_id`, with their words and modes, undrawn. One change, inside a transaction of the caller's."""
+        old, story = self._scene(session, scene_id)
+        if old.parent_id is None:
+            raise UserError("The first scene begins the story: begin a new story to tell it from another beginning.")
+        path = self._path(session, last_id or scene_id)
+        if old not in path:
+            raise NotFound("That scene does not follow from this one; look at the story as it is now, then try again.")
+        made: list[SceneRow] = []
+        new_of: dict[str | None, str] = {}
+        for number, scene in enumerate(path[path.index(old) :]):
+            told = _short(words, MAX_WORDS, "words") if number == 0 else scene.words
+            parent = scene.parent_id if number == 0 else made[-1].id
+            same = told == scene.words or scene.words_source == "user"
+            row = SceneRow(
+                story_id=story.id,
+                parent_id=parent,
+                mode=scene.mode,
+                depth=scene.depth,
+                position=self._count(session, SceneRow.parent_id == parent),
+                words=told,
+                words_source=scene.words_source if same else "edited",
+                steer=scene.steer if number else "",
+                anchor_scene_id=new_of.get(scene.anchor_scene_id, scene.anchor_scene_id),
+            )
+            new_of[scene.id] = row.id
+            session.add(row)
+            session.flush()
+            made.append(row)
+        oplog.change(session, story, "retell", [(story, {"head_scene_id": made[0].id})], made=made)
+        return made
 
     # undo -------------------------------------------------------------------------------------------------------
 
+    def steps(self, story_id: str) -> tuple[oplog.Step | None, oplog.Step | None]:
+        """What undo and what redo would do. Beginning a story is not offered: it would leave nothing to look at."""
+        with self.database.reading() as session:
+            story = self._story(session, story_id)
+            back = oplog.next_undo(session, story)
+            if back is not None and back.kind == "begin_scene":
+                back = None
+            return oplog.step_of(session, back), oplog.step_of(session, oplog.next_redo(session, story))
+
     def undo(self, story_id: str, *, expected_version: int | None = None) -> str | None:
-        """Take back the latest change; returns its kind, or None when there is nothing to take back."""
-        with self.database.transaction() as session:
-            story = self._story(session, story_id, expected_version)
-            kind = oplog.undo(session, story)
-            self._settle_head(session, story)
-            return kind
+        """Take back the latest change; returns its kind, or None when there is nothing to take back. The story then
+        stands where the change was."""
+        return self._walk(story_id, oplog.next_undo, oplog.undo, expected_version)
 
     def redo(self, story_id: str, *, expected_version: int | None = None) -> str | None:
-        with self.database.transaction() as session:
-            story = self._story(session, story_id, expected_version)
-            kind = oplog.redo(session, story)
-            self._settle_head(session, story)
-            return kind
+        return self._walk(story_id, oplog.next_redo, oplog.redo, expected_version)
 
     # inside -----------------------------------------------------------------------------------------------------
 
+    def _walk(self, story_id: str, find: Any, walk: Any, expected_version: int | None) -> str | None:
+        with self.database.transaction() as session:
+            story = self._story(session, story_id, expected_version)
+            step = oplog.step_of(session, find(session, story))
+            kind: str | None = walk(session, story)
+            session.flush()
+            if step is not None and step.scene_id is not None:
+                story.head_scene_id = step.scene_id
+            self._settle_head(session, story)
+            return kind
+
     def _settle_head(self, session: Session, story: StoryRow) -> None:
-        """After an undo the scene that was looked at may be in the trash: step back to where the story still is."""
-        session.flush()
+        """The scene that was looked at may be in the trash now: step back to where the story still is."""
         if story.head_scene_id is None or session.get(SceneRow, story.head_scene_id) is None:
             return
         head = None
@@ -292,6 +311,17 @@ class Stories(TakeKeeper):
                 break
             head = row.id
         story.head_scene_id = head
+
+    def _gone_with(self, session: Session, top: SceneRow) -> list[SceneRow]:
+        """What grows from a trashed scene and went in the same moment, as a retelling that was undone does."""
+        found: list[SceneRow] = []
+        at = [top.id]
+        while at:
+            query = select(SceneRow).where(col(SceneRow.parent_id).in_(at), SceneRow.deleted_at == top.deleted_at)
+            rows = session.exec(query).all()
+            found.extend(rows)
+            at = [row.id for row in rows]
+        return found
 
     def _files_of_job(self, session: Session, job_id: str) -> dict[Any, MediaFile]:
         rows = session.exec(
@@ -318,9 +348,3 @@ def _short(value: str, limit: int, name: str) -> str:
 
 def _loads(value: str | None) -> dict[str, Any]:
     return json.loads(value) if value else {}
-
-
-def _unlink(files: Sequence[Path]) -> None:
-    for file in files:
-        file.unlink(missing_ok=True)
-        reached("erase.unlinking")

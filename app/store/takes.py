@@ -67,7 +67,7 @@ class TakeKeeper(StoryReader):
         reached("take.linked")
         if new.recipe is not None:
             session.add(RecipeRow(take_id=row.id, **new.recipe))
-        oplog.change(session, story, "add_take", actor="model")
+        oplog.change(session, story, "add_take", actor="model", counts=False)
         reached("take.added")
         return row
 
@@ -87,19 +87,19 @@ class TakeKeeper(StoryReader):
                 oplog.change(session, story, "choose_take", [*changes, (row, {"chosen": True})])
             return scenes_from(session, [scene])[0]
 
-    def star_take(self, take_id: str, starred: bool = True) -> Take:
+    def star_take(self, take_id: str, starred: bool = True, *, expected_version: int | None = None) -> Take:
         with self.database.transaction() as session:
-            row, scene, story = self._take(session, take_id)
+            row, scene, story = self._take(session, take_id, expected_version)
             if row.starred != starred:
                 if starred:
                     self._prefer(session, story, "starred", scene_id=scene.id, take_id=row.id)
                 oplog.change(session, story, "star_take", [(row, {"starred": starred})])
             return takes_from(session, [row])[0]
 
-    def rank_takes(self, scene_id: str, order: Sequence[str]) -> Scene:
+    def rank_takes(self, scene_id: str, order: Sequence[str], *, expected_version: int | None = None) -> Scene:
         """The takes in `order` from best to worst; those that are not named lose their rank."""
         with self.database.transaction() as session:
-            scene, story = self._scene(session, scene_id)
+            scene, story = self._scene(session, scene_id, expected_version)
             rows = session.exec(select(TakeRow).where(TakeRow.scene_id == scene.id)).all()
             if not set(order) <= {row.id for row in rows}:
                 raise NotFound("One of these takes is not a take of this scene.")
@@ -109,10 +109,10 @@ class TakeKeeper(StoryReader):
                 oplog.change(session, story, "rank_takes", changes)
             return scenes_from(session, [scene])[0]
 
-    def trash_take(self, take_id: str) -> Scene:
+    def trash_take(self, take_id: str, *, expected_version: int | None = None) -> Scene:
         """To the trash; when it was the chosen one, the newest other take is chosen instead."""
         with self.database.transaction() as session:
-            row, scene, story = self._take(session, take_id)
+            row, scene, story = self._take(session, take_id, expected_version)
             changes: list[tuple[Any, dict[str, Any]]] = [(row, {"deleted_at": now(), "chosen": False})]
             if row.chosen:
                 other = session.exec(
@@ -127,9 +127,9 @@ class TakeKeeper(StoryReader):
             oplog.change(session, story, "trash_take", changes)
             return scenes_from(session, [scene])[0]
 
-    def restore_take(self, take_id: str) -> Scene:
+    def restore_take(self, take_id: str, *, expected_version: int | None = None) -> Scene:
         with self.database.transaction() as session:
-            row, scene, story = self._take(session, take_id, trashed=True)
+            row, scene, story = self._take(session, take_id, expected_version, trashed=True)
             if row.deleted_at is not None:
                 alone = self._count(session, TakeRow.scene_id == scene.id, col(TakeRow.deleted_at).is_(None)) == 0
                 oplog.change(session, story, "restore_take", [(row, {"deleted_at": None, "chosen": alone})])

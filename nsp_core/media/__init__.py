@@ -5,6 +5,7 @@ join.py makes a reel of them by copying, lossless.py keeps frames and latents ex
 """
 
 from nsp_core.media.clip import Limits, MediaClip
+from nsp_core.media.filmstrip import Filmstrip, read_filmstrip
 from nsp_core.media.geometry import crop_resize, to_model_frames
 from nsp_core.media.house import HOUSE, HOUSE_ENCODING_HASH, HOUSE_ENCODING_VERSION, HouseEncoding
 from nsp_core.media.join import Caption, JoinInfo, join_clips
@@ -20,6 +21,7 @@ __all__ = [
     "Caption",
     "ClipFormat",
     "ClipProbe",
+    "Filmstrip",
     "HouseEncoding",
     "JoinInfo",
     "Limits",
@@ -29,6 +31,7 @@ __all__ = [
     "load_frames",
     "load_latents",
     "probe_clip",
+    "read_filmstrip",
     "read_media",
     "save_frames",
     "save_latents",

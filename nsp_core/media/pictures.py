@@ -7,6 +7,7 @@ file causes into UnreadableMedia.
 from __future__ import annotations
 
 import io
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import suppress
@@ -25,7 +26,7 @@ _EXIF_ORIENTATION = 0x0112
 
 
 def read_picture(
-    path: Path, reader: str, *, max_seconds: float, start: float, fps: float | None, side: int, limits: Limits
+    path: Path, reader: str, *, max_seconds: float, start: float | None, fps: float | None, side: int, limits: Limits
 ) -> MediaClip:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # PIL's remarks on size and damaged camera data: our limits speak instead
@@ -33,7 +34,7 @@ def read_picture(
 
 
 def _read(
-    path: Path, reader: str, max_seconds: float, start: float, fps: float | None, side: int, limits: Limits
+    path: Path, reader: str, max_seconds: float, start: float | None, fps: float | None, side: int, limits: Limits
 ) -> MediaClip:
     formats = ["JPEG", "MPO"] if reader == "JPEG" else [reader]
     if reader == "HEIF":
@@ -120,22 +121,19 @@ def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
 
 
 def _read_animation(
-    image: Image.Image, name: str, max_seconds: float, start: float, fps: float, side: int, limits: Limits
+    image: Image.Image, name: str, max_seconds: float, start: float | None, fps: float, side: int, limits: Limits
 ) -> MediaClip:
+    deadline = time.monotonic() + limits.decode_seconds
+    if start is None:
+        start = max(0.0, sum(delay for delay in _delays(image, name, limits, deadline)) - max_seconds)
     total = 0.0
 
     def timed() -> Iterator[tuple[float, float, Frames]]:
         nonlocal total
-        for index in range(min(int(getattr(image, "n_frames", 1)), limits.frames)):
-            image.seek(index)
-            image.load()
-            delay = float(image.info.get("duration", 100) or 100)
-            # browsers show delays of 10 ms and less for a tenth of a second, and GIFs are made to look right there
-            seconds = (100.0 if delay <= 10 else delay) / 1000.0
-            time, total = total, total + seconds
-            if time + seconds <= start:
-                continue
-            yield time, seconds, _one_frame(image.copy(), side)[0]
+        for seconds in _delays(image, name, limits, deadline):
+            moment, total = total, total + seconds
+            if total > start:
+                yield moment, seconds, _one_frame(image.copy(), side)[0]
 
     frames = list(at_constant_rate(timed(), fps, start, max_seconds))
     if not frames:
@@ -151,3 +149,29 @@ def _read_animation(
         source_height=image.size[1],
         source_seconds=total,
     )
+
+
+def animation_seconds(path: Path, reader: str, limits: Limits) -> float:
+    """How long it moves, 0 for a still picture. Every frame is decoded, none is kept."""
+    if reader not in _ANIMATED:
+        return 0.0
+    with warnings.catch_warnings(), Image.open(path, formats=[reader]) as image:
+        warnings.simplefilter("ignore")
+        if getattr(image, "n_frames", 1) < 2:
+            return 0.0
+        return sum(_delays(image, path.name, limits, time.monotonic() + limits.decode_seconds))
+
+
+def _delays(image: Image.Image, name: str, limits: Limits, deadline: float) -> Iterator[float]:
+    """Decode frame by frame; how many seconds each one stays on screen."""
+    for index in range(min(int(getattr(image, "n_frames", 1)), limits.frames)):
+        if time.monotonic() > deadline:
+            raise UnreadableMedia(
+                f"{name} takes longer than {limits.decode_seconds:g} s to decode; make it smaller or shorter and try "
+                "again."
+            )
+        image.seek(index)
+        image.load()
+        delay = float(image.info.get("duration", 100) or 100)
+        # browsers show delays of 10 ms and less for a tenth of a second, and GIFs are made to look right there
+        yield (100.0 if delay <= 10 else delay) / 1000.0

@@ -7,6 +7,8 @@ file. Knows nothing of models: `to_model_frames` (geometry.py) makes what the mo
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from nsp_core.errors import UnreadableMedia
@@ -25,24 +27,30 @@ def read_media(
     path: str | Path,
     *,
     max_seconds: float = 30.0,
-    start: float = 0.0,
+    start: float | None = 0.0,
     fps: float | None = 8.0,
     side: int = 640,
     limits: Limits = DEFAULT_LIMITS,
 ) -> MediaClip:
-    """Read a picture or `max_seconds` of a clip from `start`, kept at `fps` (None: its own) and `side` at most."""
+    """Read a picture or `max_seconds` of a clip from `start` (None: the last ones that can be read), kept at `fps`
+    (None: its own) and `side` at most."""
     path = Path(path)
-    if max_seconds <= 0 or start < 0:
+    if max_seconds <= 0 or (start or 0.0) < 0:
         raise UnreadableMedia(
-            f"Reading {max_seconds:g} s from {start:g} s of {path.name} was asked; the length must be above zero and "
-            "the start not below it."
+            f"Reading {max_seconds:g} s from {start or 0.0:g} s of {path.name} was asked; the length must be above zero "
+            "and the start not below it."
         )
-    sniffed = _look(path, limits)
-    if sniffed.kind == "other":
-        raise UnreadableMedia(f"{path.name} is {sniffed.reader}; choose one of the {READABLE}.")
-    try:
+    sniffed = what_it_is(path, limits)
+    with one_sentence_for(path, sniffed):
         read = read_picture if sniffed.kind == "picture" else read_video
         return read(path, sniffed.reader, max_seconds=max_seconds, start=start, fps=fps, side=side, limits=limits)
+
+
+@contextmanager
+def one_sentence_for(path: Path, sniffed: Sniffed) -> Iterator[None]:
+    """Whatever a library raises at a hostile file inside leaves as UnreadableMedia."""
+    try:
+        yield
     except UnreadableMedia:
         raise
     except MemoryError:
@@ -52,6 +60,14 @@ def read_media(
         raise UnreadableMedia(
             f"{path.name} looks like {_looks_like(sniffed)} but is broken or cut short; save or download it again."
         ) from error
+
+
+def what_it_is(path: Path, limits: Limits) -> Sniffed:
+    """A picture or a video; anything else raises UnreadableMedia that says what it is."""
+    sniffed = _look(path, limits)
+    if sniffed.kind == "other":
+        raise UnreadableMedia(f"{path.name} is {sniffed.reader}; choose one of the {READABLE}.")
+    return sniffed
 
 
 def _look(path: Path, limits: Limits) -> Sniffed:

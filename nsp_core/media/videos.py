@@ -29,7 +29,17 @@ from nsp_core.media.geometry import at_constant_rate, fit_side, stack, turn_upri
 from nsp_core.types import Frames
 
 _ATTACHED_PICTURE = 0x400  # AV_DISPOSITION_ATTACHED_PIC: a cover, not a film
+_THREADS = 4  # each one holds frames of its own: many processors must not mean much memory
 _EXACT = Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
+
+
+@dataclass(frozen=True)
+class Packets:
+    """What a file's packets say without decoding one: their number, where pictures can be entered, where they end."""
+
+    count: int
+    entries: tuple[float, ...]
+    seconds: float
 
 
 @dataclass
@@ -63,10 +73,38 @@ def pick_video_stream(container: InputContainer) -> VideoStream | None:
     return None
 
 
+def packets_of(path: Path, demuxer: str, limits: Limits) -> Packets:
+    """Runs through the file once, to where it really ends: a header may promise more than is there."""
+    deadline = time.monotonic() + limits.decode_seconds
+    with open_container(path, demuxer, limits) as container:
+        stream = pick_video_stream(container)
+        base = stream.time_base if stream is not None else None
+        if stream is None or base is None:
+            return Packets(0, (), 0.0)
+        first = stream.start_time
+        count, end, entries = 0, 0.0, []
+        usual = 1.0 / float(stream.average_rate or 25)
+        with suppress(av.error.FFmpegError):
+            for packet in container.demux(stream):
+                if packet.pts is None or packet.is_corrupt:
+                    continue
+                count += 1
+                first = packet.pts if first is None else first
+                at = float((packet.pts - first) * base)
+                end = max(end, at + (float(packet.duration * base) if packet.duration else usual))
+                if packet.is_keyframe:
+                    entries.append(at)
+                if time.monotonic() > deadline or at > limits.seconds:
+                    break
+    return Packets(count, tuple(sorted(entries)), end)
+
+
 def read_video(
-    path: Path, demuxer: str, *, max_seconds: float, start: float, fps: float | None, side: int, limits: Limits
+    path: Path, demuxer: str, *, max_seconds: float, start: float | None, fps: float | None, side: int, limits: Limits
 ) -> MediaClip:
     name = path.name
+    if start is None:
+        start = max(0.0, packets_of(path, demuxer, limits).seconds - max_seconds)
     with open_container(path, demuxer, limits) as container:
         stream = pick_video_stream(container)
         if stream is None:
@@ -123,6 +161,23 @@ def read_video(
     )
 
 
+def first_frame_at(
+    container: InputContainer, stream: VideoStream, at: float, side: int, name: str, limits: Limits
+) -> Frames | None:
+    """The picture at which the film can be entered at that second or before; None when it does not decode."""
+    base = stream.time_base
+    if base is None:
+        return None
+    start = float(stream.start_time * base) if stream.start_time is not None else 0.0
+    container.seek(int(round((at + start) / base)), stream=stream, backward=True)
+    for tries, frame in enumerate(container.decode(stream)):
+        if frame.width * frame.height > limits.frame_pixels:
+            raise _too_many_pixels(name, frame.width * frame.height, limits)
+        if frame.pts is None or float(frame.pts * base) - start >= at - 1e-3 or tries > 8:
+            return _to_rgb(frame, stream.sample_aspect_ratio, side, None, _Decoding())
+    return None
+
+
 def _declared_seconds(stream: VideoStream, otherwise: float | None) -> float | None:
     """How long the pictures are said to last. The container's length may be that of longer sound, so it counts only
     when there is none."""
@@ -136,6 +191,7 @@ def _timed_frames(
 ) -> Iterator[tuple[float, float, VideoFrame]]:
     """(seconds from the file's beginning, duration, frame) with rising times. A fault in the file ends the frames."""
     stream.thread_type = "AUTO"
+    stream.codec_context.thread_count = _THREADS
     base = stream.time_base
     usual = 1.0 / float(stream.average_rate or 25)
     origin = float(stream.start_time * base) if stream.start_time is not None and base else None

@@ -25,21 +25,23 @@ SHOWN = 180
 STORY = ("title", "premise", "cast", "look")
 SCENE = ("words", "seen")
 
-_SELECT = """
-    SELECT story.id, scene.id, scene.depth, story.title, {fields},
-        story.deleted_at IS NOT NULL OR scene.deleted_at IS NOT NULL,
-        (SELECT media.sha256 || '.' || media.ext FROM take
-            JOIN media_link ON media_link.take_id = take.id AND media_link.role = 'thumb'
-            JOIN media ON media.sha256 = media_link.media_sha256
-            WHERE take.scene_id = scene.id AND take.deleted_at IS NULL
-            ORDER BY take.chosen DESC, take.number LIMIT 1)
-"""
 _STORIES = """
-    {source} JOIN story ON story.id = fts_number.id LEFT JOIN scene ON scene.id IS NULL AND 0
+    SELECT story.id, NULL, NULL, story.title, {fields}, story.deleted_at IS NOT NULL
+    {source} JOIN story ON story.id = fts_number.id
 """
 _SCENES = """
+    SELECT story.id, scene.id, scene.depth, story.title, {fields},
+        story.deleted_at IS NOT NULL OR scene.deleted_at IS NOT NULL
     {source} JOIN scene ON scene.id = fts_number.id JOIN story ON story.id = scene.story_id
 """
+_THUMB = text(
+    """
+    SELECT media.sha256 || '.' || media.ext FROM take
+        JOIN media_link ON media_link.take_id = take.id AND media_link.role = 'thumb'
+        JOIN media ON media.sha256 = media_link.media_sha256
+    WHERE take.scene_id = :id AND take.deleted_at IS NULL ORDER BY take.chosen DESC, take.number LIMIT 1
+    """
+)
 _TRASHED_ABOVE = text(
     """
     WITH RECURSIVE up(parent_id, deleted_at) AS (
@@ -77,9 +79,7 @@ class Found:
     more: bool = False  # there are others
 
 
-def search(
-    database: Database, owner_id: str | None, query: str, *, limit: int = 30, trashed: bool = False
-) -> Found:
+def search(database: Database, owner_id: str | None, query: str, *, limit: int = 30, trashed: bool = False) -> Found:
     """Stories first, then scenes, the newest first. `trashed`: in what was thrown away, and only there."""
     terms = terms_of(query)
     if not terms:
@@ -143,10 +143,10 @@ def _hits(
     if indexed:
         quoted = " AND ".join('"' + term.replace('"', '""') + '"' for term in indexed)
         values["match"] = f"{{{' '.join(fields)}}} : ({quoted})"
-        source = "FROM fts_text CROSS JOIN fts_number ON fts_number.number = fts_text.rowid"
+        source, order = "FROM fts_text CROSS JOIN fts_number ON fts_number.number = fts_text.rowid", "fts_text.rowid"
         conditions.append("fts_text MATCH :match")
     else:
-        source = "FROM fts_number"
+        source, order = "FROM fts_number", "fts_number.number"
     for number, term in enumerate(term for term in terms if len(term) < INDEXED):
         either = []
         # LIKE knows the two cases of a to z only
@@ -154,21 +154,22 @@ def _hits(
             values[f"like_{number}_{kind}"] = "%" + re.sub(r"([\\%_])", r"\\\1", variant) + "%"
             either += [f"{owner}.\"{field}\" LIKE :like_{number}_{kind} ESCAPE '\\'" for field in fields]
         conditions.append("(" + " OR ".join(either) + ")")
-    select = _SELECT.format(fields=", ".join(f'{owner}."{field}"' for field in fields))
-    where = " AND ".join(conditions)
-    query = f"{select} {tables.format(source=source)} WHERE {where} ORDER BY fts_number.number DESC"
+    select = tables.format(source=source, fields=", ".join(f'{owner}."{field}"' for field in fields))
+    query = f"{select} WHERE {' AND '.join(conditions)} ORDER BY {order} DESC"
     for row in session.connection().execute(text(query), values):
-        story_id, scene_id, depth, title, *said, gone, thumb = row
+        story_id, scene_id, depth, title, *said, gone = row
         if not gone and scene_id is not None:
             gone = session.connection().execute(_TRASHED_ABOVE, {"id": scene_id}).first() is not None
         if bool(gone) == trashed:
             field, value = _where(dict(zip(fields, said, strict=True)), terms)
             number = 0 if depth is None else depth + 1
+            thumb = session.connection().execute(_THUMB, {"id": scene_id}).scalar() if scene_id else None
             yield Hit(story_id, title, scene_id, number, field, marked(value, terms), thumb, bool(gone))
 
 
 def _where(said: dict[str, str], terms: tuple[str, ...]) -> tuple[str, str]:
     """The field that says most of what is looked for."""
+
     def said_in(value: str) -> int:
         low = value.lower()
         return sum(term.lower() in low for term in terms)

@@ -25,6 +25,7 @@ from typing import Any
 
 from sqlalchemy.exc import OperationalError
 
+from app import alone
 from app.identity import new_id
 from app.killpoints import reached
 from app.predictors import build
@@ -45,7 +46,7 @@ MAX_ALTERNATIVES = 6
 _TICK = 0.2
 _EARLY = 10.0  # a worker that ends sooner, without having done anything, could not start
 _MAX_EARLY = 3
-_PRIORITY: dict[Kind, int] = {"load": 20, "describe": 10, "think": 10, "draw": 0, "export": 0}
+_PRIORITY: dict[Kind, int] = {"load": 20, "describe": 10, "think": 10, "rank": 5, "draw": 0, "replay": 0, "export": 0}
 
 
 class Director:
@@ -188,6 +189,43 @@ class Director:
             )
         return tuple(jobs)
 
+    def submit_alone(
+        self, owner_id: str, scene_id: str, *, scenes: int, steer: str = "", options: dict[str, Any] | None = None
+    ) -> str:
+        """Think and draw `scenes` scenes after this one, one after the other, without asking. `options`: as submit_draw
+        takes them. Returns the first job; see app.alone for the rest."""
+        if not 1 <= scenes <= alone.MOST:
+            raise UserError(f"A story goes on by itself for 1 to {alone.MOST} scenes, got {scenes}.")
+        scene = self.store.stories(owner_id).scene(scene_id)
+        payload = alone.first_payload(scenes, steer.strip(), options or {})
+        self._expect()
+        return self.store.jobs.submit(
+            owner_id, "think", payload, story_id=scene.story_id, scene_id=scene.id, priority=alone.PRIORITY
+        )
+
+    def submit_rank(self, owner_id: str, scene_id: str) -> str:
+        """Ask a judge about all takes of a scene: the one that was set up, or the model itself."""
+        scene = self.store.stories(owner_id).scene(scene_id)
+        takes = [take.id for take in scene.takes if take.kind == "drawn"]
+        if not takes:
+            raise UserError("This scene has no drawn takes to be judged: draw one first.")
+        for job in self.store.jobs.recent(owner_id=owner_id, scene_id=scene_id, kinds=("rank",), open_only=True):
+            return job.id
+        payload = {"takes": takes, "judge": self.settings.judge}
+        return self._submit(owner_id, "rank", payload, story_id=scene.story_id, scene_id=scene.id)
+
+    def submit_replay(self, owner_id: str, take_id: str) -> str:
+        """Draw a take again from its recipe, to see whether it comes out the same. The story does not change."""
+        stories = self.store.stories(owner_id)
+        take = stories.take(take_id)
+        if stories.recipe(take_id) is None:
+            raise UserError("These pictures were brought in, not drawn: there is nothing to draw again.")
+        scene = stories.scene(take.scene_id)
+        for job in self.store.jobs.recent(owner_id=owner_id, scene_id=scene.id, kinds=("replay",), open_only=True):
+            if job.payload["take"] == take_id:
+                return job.id
+        return self._submit(owner_id, "replay", {"take": take_id}, story_id=scene.story_id, scene_id=scene.id)
+
     def submit_load(self, owner_id: str) -> str:
         """Load the model before it is needed. When one is on its way already, that is the answer."""
         for job in self.store.jobs.recent(owner_id=owner_id, kinds=("load",), open_only=True, limit=1):
@@ -235,14 +273,16 @@ class Director:
         return self.status(job_id)
 
     def run_soon(self, job_ids: Iterable[str]) -> None:
-        """`run_here`, one after the other, in a thread that keeps the caller's context: ZeroGPU finds the request (and
-        with it the person whose time it is) there, and the page sees progress meanwhile."""
-        jobs = tuple(job_ids)
+        """`run_here`, in the order of the queue and with all that follows, in a thread that keeps the caller's context:
+        ZeroGPU finds the request (and with it the person whose time it is) there, and the page sees progress."""
+        wanted = set(job_ids)
 
         def work() -> None:
-            for job_id in jobs:
+            while (job_id := self.store.jobs.first_of(wanted, _INLINE)) is not None and not self._over.is_set():
+                wanted.discard(job_id)
                 try:
                     self.run_here(job_id)
+                    wanted.update(self.store.jobs.after(job_id))
                 except Exception:
                     log.exception("job %s could not be run here", job_id)
 

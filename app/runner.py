@@ -6,29 +6,27 @@ The same code in the worker's process and, under ZeroGPU, inside the page's even
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import logging
-import platform
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, replace
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image
-
+from app import alone
 from app.killpoints import reached
 from app.predictors import Canvas, canvas_of
+from app.ranking import judge_for, judge_takes
+from app.recipe import recipe_of, surroundings
+from app.replay import replay
 from app.store import Store
 from app.store.jobs import Gone, Job
 from app.store.media import Media, MediaFile
 from app.store.models import SceneRow
 from app.store.takes import NewTake
 from app.story import Role
+from app.take_files import make_files, picture
 from nsp_core.errors import Cancelled, ConfigError, OutsideLanguage, UnreadableMedia, UserError, WhatNextError
 from nsp_core.types import Frames, NextScene, Predictor, SamplingOptions, SceneRequest
 
@@ -137,13 +135,15 @@ class JobRun:
         self._preview: Path | None = None
 
     def go(self) -> None:
-        work = {"describe": self.describe, "think": self.think, "draw": self.draw, "load": self.load}.get(self.job.kind)
+        kinds = {"describe": self.describe, "think": self.think, "draw": self.draw, "rank": self.rank}
+        kinds |= {"replay": self.replay, "load": self.load}
+        work = kinds.get(self.job.kind)
         if work is None:
             raise ConfigError(f"This version of the program cannot do a {self.job.kind} job: update it and try again.")
         self.check()
         work()
 
-    # the four kinds ---------------------------------------------------------------------------------------------
+    # the kinds --------------------------------------------------------------------------------------------------
 
     def load(self) -> None:
         predictor = self.predictor()
@@ -236,7 +236,10 @@ class JobRun:
             raise UserError("The model found no words for what happens next: try again, or say what should happen.")
         self.write(phase="thinking", words_json=json.dumps(whole), force=True)
         reached("think.worded")
-        self.finish({"alternatives": whole, "fingerprint": predictor.fingerprint})
+        result = {"alternatives": whole, "fingerprint": predictor.fingerprint}
+        with self.store.database.transaction() as session:
+            self.store.jobs.finish_in(session, self.job.id, self.runner.worker_id, "done", result=result)
+            alone.after_thinking(session, stories, self.job, whole)
 
     def draw(self) -> None:
         """One take of a scene, from its words and the scenes before it."""
@@ -284,6 +287,41 @@ class JobRun:
             take = stories.add_take_in(session, row, new)
             result = {"take": take.id, "scene": scene.id, "seconds": finished.seconds}
             self.store.jobs.finish_in(session, self.job.id, self.runner.worker_id, "done", result=result)
+            alone.after_drawing(session, stories, self.job)
+
+    def replay(self) -> None:
+        """A take once more from its recipe: an answer, and no change of the story."""
+        predictor = self.predictor()
+        self.write(phase="reading", force=True)
+
+        def act(request: SceneRequest) -> NextScene:
+            finished = self._act(predictor, request)
+            self.check()
+            return finished
+
+        self.finish(replay(self.store, self.job.payload["take"], predictor, act))
+
+    def rank(self) -> None:
+        """What a judge says of the takes that the job names."""
+        payload = self.job.payload
+        takes = list(payload.get("takes", []))
+        judge, ask = judge_for(str(payload.get("judge") or ""), self.predictor, self.settings.model)
+
+        def before_each(number: int) -> None:
+            self.check()
+            self.write(phase="judging", step=number, total=len(takes), force=True)
+
+        outcomes = judge_takes(
+            self.store.stories(None),
+            self.job.scene_id or "",
+            takes,
+            judge,
+            ask,
+            before_each=before_each,
+            scenes=self.settings.context_scenes,
+            frames=self.settings.context_frames,
+        )
+        self.finish({"judge": judge, "outcomes": outcomes})
 
     def _act(self, predictor: Predictor, request: SceneRequest) -> NextScene:
         finished: NextScene | None = None
@@ -315,21 +353,11 @@ class JobRun:
 
     def keep(self, frames: Frames, fps: int, finished: NextScene | None = None) -> dict[Role, MediaFile]:
         """All files of a take, on disk before any row speaks of them."""
-        from nsp_core.media import HOUSE, save_frames, save_latents, write_clip, write_png
-
         media = self.store.media
-        size = {"width": frames.shape[2], "height": frames.shape[1]}
-        clip = {**size, "frame_count": frames.shape[0], "fps": fps, "seconds": frames.shape[0] / fps}
-        factor = HOUSE.factor(frames.shape[2], frames.shape[1])  # small clips are shown larger
-        shown = {**clip, "width": frames.shape[2] * factor, "height": frames.shape[1] * factor}
-        files: dict[Role, MediaFile] = {
-            "frames": media.make("npz", lambda path: save_frames(path, frames, fps), **clip),
-            "first_frame": media.make("png", lambda path: write_png(path, frames[0]), **size),
-            "last_frame": media.make("png", lambda path: write_png(path, frames[-1]), **size),
-            "thumb": media.make("webp", lambda path: _picture(frames[len(frames) // 2]).save(path, quality=88), **size),
-            "clip": media.make("mp4", lambda path: write_clip(path, frames, fps), **shown, has_audio=True),
-        }
+        files = make_files(media, frames, fps)
         if finished is not None:
+            from nsp_core.media import save_latents
+
             files["tail_latents"] = media.make("safetensors", lambda path: save_latents(path, finished.latents))
         return files
 
@@ -338,7 +366,7 @@ class JobRun:
         folder = self.settings.previews_dir
         name = f"{self.job.id}-{self.job.attempts}-{step:04d}.webp"
         partial = folder / f"{name}.partial"
-        pictures = [_picture(frame) for frame in preview]
+        pictures = [picture(frame) for frame in preview]
         pictures[0].save(
             partial, "WEBP", save_all=True, append_images=pictures[1:], duration=125, loop=0, quality=70, method=0
         )
@@ -357,25 +385,11 @@ class JobRun:
     def _recipe(
         self, predictor: Predictor, request: SceneRequest, finished: NextScene, parents: Any, steer: str
     ) -> dict[str, Any]:
-        torch = sys.modules.get("torch")  # only if the predictor brought it; never imported here
+        settings = self.settings
         return {
-            "model": self.settings.model,
-            "fingerprint": finished.fingerprint,
-            "adapter": getattr(predictor, "adapter", None),
-            "adapter_strength": getattr(predictor, "adapter_strength", None),
-            "seed": finished.options.seed,
-            "settings_json": json.dumps(asdict(finished.options)),
-            "mode": finished.mode,
-            "words": finished.words,
-            "steer": steer,
-            "bible": request.context.bible,
-            "parents_json": json.dumps(parents, ensure_ascii=False),
-            "device": self.settings.device,
-            "threads": int(torch.get_num_threads()) if torch is not None else self.settings.threads,
-            "dtype": str(getattr(predictor, "dtype", "unknown")).removeprefix("torch."),
-            "versions_json": json.dumps(_versions()),
-            "frames_sha256": raw_sha256(finished.frames),
-            "latents_sha256": raw_sha256(finished.latents),
+            "model": settings.model,
+            **surroundings(predictor, device=settings.device, threads=settings.threads),
+            **recipe_of(request, finished, parents, steer),
         }
 
     # talking to the row -----------------------------------------------------------------------------------------
@@ -414,25 +428,6 @@ class JobRun:
 
     def finish(self, result: dict[str, Any]) -> None:
         self.store.jobs.finish(self.job.id, self.runner.worker_id, "done", result=result)
-
-
-def raw_sha256(array: np.ndarray[Any, Any]) -> str:
-    """Of the bare values: equal for equal pictures, whatever file they are kept in."""
-    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
-
-
-def _picture(frame: Frames) -> Image.Image:
-    return Image.fromarray(np.ascontiguousarray(frame))
-
-
-def _versions() -> dict[str, str]:
-    return {"python": platform.python_version(), **dict(_installed())}
-
-
-def _installed() -> Iterator[tuple[str, str]]:
-    for name in ("torch", "diffusers", "transformers", "numpy", "what-happens-next"):
-        with contextlib.suppress(metadata.PackageNotFoundError):
-            yield name, metadata.version(name)
 
 
 def _logs(runner: Runner) -> Path:

@@ -74,9 +74,9 @@ class StoryReader:
         with self.database.reading() as session:
             return scenes_from(session, [self._scene(session, scene_id)[0]])[0]
 
-    def take(self, take_id: str) -> Take:
+    def take(self, take_id: str, *, trashed: bool = False) -> Take:
         with self.database.reading() as session:
-            return takes_from(session, [self._take(session, take_id)[0]])[0]
+            return takes_from(session, [self._take(session, take_id, trashed=trashed)[0]])[0]
 
     def children(self, scene_id: str) -> tuple[Scene, ...]:
         with self.database.reading() as session:
@@ -127,6 +127,7 @@ class StoryReader:
                     "take": take.id if take else None,
                     "words": scene.words,
                     "frames": take.media.get("frames") if take and pictures is not None else None,
+                    "latents": take.media.get("tail_latents") if take and latents is not None else None,
                 }
             )
         return types.StoryContext(tuple(reversed(read)), bible=story.bible), tuple(reversed(parents))
@@ -146,6 +147,29 @@ class StoryReader:
             self._take(session, take_id)
             query = select(VerdictRow).where(VerdictRow.take_id == take_id).order_by(col(VerdictRow.id))
             return tuple(row.model_dump(exclude={"take_id"}) for row in session.exec(query).all())
+
+    def verdicts_of(self, scene_id: str) -> dict[str, dict[str, Any]]:
+        """The latest verdict of each take of a scene that was judged, by take."""
+        with self.database.reading() as session:
+            self._scene(session, scene_id, trashed=True)
+            query = (
+                select(VerdictRow)
+                .join(TakeRow, col(TakeRow.id) == col(VerdictRow.take_id))
+                .where(TakeRow.scene_id == scene_id)
+                .order_by(col(VerdictRow.id))
+            )
+            return {row.take_id: row.model_dump() for row in session.exec(query).all()}
+
+    def trashed_takes(self, scene_id: str) -> tuple[Take, ...]:
+        """The ones thrown away last first."""
+        with self.database.reading() as session:
+            self._scene(session, scene_id)
+            rows = session.exec(
+                select(TakeRow)
+                .where(TakeRow.scene_id == scene_id, col(TakeRow.deleted_at).is_not(None))
+                .order_by(col(TakeRow.deleted_at).desc())
+            ).all()
+            return takes_from(session, rows)
 
     def history(self, story_id: str, *, limit: int = 50) -> tuple[oplog.Op, ...]:
         with self.database.reading() as session:
@@ -170,6 +194,17 @@ class StoryReader:
                 .order_by(col(SceneRow.deleted_at).desc())
             ).all()
             return scenes_from(session, rows)
+
+    # for a transaction of the caller's --------------------------------------------------------------------------
+
+    def path_rows(self, session: Session, scene_id: str) -> list[SceneRow]:
+        """From the beginning to the scene, those in the trash too. Raises NotFound when the scene itself is there."""
+        return self._path(session, scene_id)
+
+    def told_around(self, session: Session, scene_id: str, last: int) -> list[SceneRow]:
+        """The latest scenes up to `scene_id`, oldest first, then those that already follow it."""
+        following = select(SceneRow).where(SceneRow.parent_id == scene_id, col(SceneRow.deleted_at).is_(None))
+        return [*self._path(session, scene_id)[-last:], *session.exec(following).all()]
 
     # inside -----------------------------------------------------------------------------------------------------
 

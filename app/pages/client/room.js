@@ -11,6 +11,7 @@ const room = (() => {
     player.draw(now, before);
     strip.draw(now);
     words.draw(now);
+    alone.draw(now);
   }
   return { node, draw };
 })();

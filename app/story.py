@@ -46,6 +46,7 @@ class Take:
     created_at: datetime
     media: Mapping[str, str] = field(default_factory=dict)
     parent_take_id: str | None = None
+    job_id: str | None = None  # that drew or read it
     deleted_at: datetime | None = None
 
     @property

@@ -115,6 +115,7 @@ def takes_from(session: Session, rows: Sequence[TakeRow]) -> tuple[Take, ...]:
             created_at=row.created_at,
             media=media.get(row.id, {}),
             parent_take_id=row.parent_take_id,
+            job_id=row.job_id,
             deleted_at=row.deleted_at,
         )
         for row in rows

@@ -177,7 +177,7 @@ class RecipeRow(Row, table=True):
     words: str
     steer: str = ""
     bible: str = ""
-    parents_json: str = "[]"  # [{"scene", "take", "words", "frames"}], oldest first
+    parents_json: str = "[]"  # [{"scene", "take", "words", "frames", "latents"}], oldest first
     device: str
     threads: int
     dtype: str

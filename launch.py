@@ -112,7 +112,16 @@ COMMANDS = {
             ("--starter PATH", "folder of the model to time (default: assets/starter)"),
         ),
     ),
-    "doctor": Command("look for what is wrong with this installation"),
+    "doctor": Command(
+        "look for what is wrong with this installation and its stories",
+        "app.doctor",
+        options=(
+            ("--fix", "mend what can safely be mended"),
+            ("--data-dir DIR", "where stories and media are kept (default: the user's data folder)"),
+            ("--starter PATH", "folder of the model to look at (default: assets/starter)"),
+            ("--json", "print one JSON object as the last line"),
+        ),
+    ),
     "test": Command(
         "run every check: ruff, mypy and pytest, browser journeys included",
         "tests.run",

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from sqlmodel import select
 
+from app.mounts import refuse_network_mount
 from app.settings import Settings
 from app.store.database import Database
 from app.store.jobs import Jobs
@@ -59,6 +60,8 @@ class Store:
 
 def open_store(settings: Settings, *, prepare: bool = True) -> Store:
     """The store in settings.data_dir. Only the page prepares the tables; a worker finds them as they are."""
+    if prepare:
+        refuse_network_mount(settings.data_dir)
     settings.make_folders()
     database = Database(settings.database)
     if prepare:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from app.store import oplog
 from app.store.models import JobRow, MediaLinkRow, SceneRow, StoryRow, TakeRow
 from app.store.search import forget_erased
 from app.store.takes import TakeKeeper
+from nsp_core.errors import UserError
 
 log = logging.getLogger(__name__)
 
@@ -95,6 +96,24 @@ class Eraser(TakeKeeper):
             what = self._of_take(session, *self._take(session, take_id, expected_version, trashed=True))
             files = self._erase(session, what)
         return self._cleaned(what, files)
+
+    def erase_takes(self, take_ids: Sequence[str]) -> tuple[Erased, int]:
+        """Many takes at once, of any of the person's stories; returns what went and the bytes of its files."""
+        gone: list[Erased] = []
+        files: list[Path] = []
+        with self.database.transaction() as session:
+            by_story: dict[str, list[str]] = {}
+            for take_id in take_ids:
+                take, scene, _ = self._take(session, take_id, trashed=True)
+                if take.chosen:
+                    raise UserError("A take that a story goes on from is not cleared: choose another one first.")
+                by_story.setdefault(scene.story_id, []).append(take.id)
+            for story_id, takes in by_story.items():
+                gone.append(self._around(session, story_id, (), tuple(takes)))
+                files += self._erase(session, gone[-1])
+            freed = sum(file.stat().st_size for file in files if file.is_file())
+        what = Erased("", takes=tuple(take_ids), jobs=tuple(job for one in gone for job in one.jobs))
+        return self._cleaned(what, files), freed
 
     # what belongs to it -----------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ what is somebody else's does not exist for it. Knows nothing of pages or of the 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import text
 from sqlmodel import Session, col, func, select
@@ -31,6 +31,13 @@ _PATH = text(
     """
 )
 
+ShelfOrder = Literal["changed", "opened", "title"]
+_ORDERS: dict[ShelfOrder, tuple[Any, ...]] = {
+    "changed": (col(StoryRow.updated_at).desc(),),
+    "opened": (func.coalesce(StoryRow.opened_at, StoryRow.created_at).desc(),),
+    "title": (func.lower(StoryRow.title),),
+}
+
 
 class StoryReader:
     def __init__(self, database: Database, media: Media, owner_id: str | None) -> None:
@@ -38,16 +45,32 @@ class StoryReader:
         self.media = media
         self.owner_id = owner_id
 
-    def list_stories(self, *, trashed: bool = False, limit: int = 100, offset: int = 0) -> tuple[Story, ...]:
-        """The person's stories, the one changed last first."""
-        query = select(StoryRow)
+    def list_stories(
+        self,
+        *,
+        trashed: bool = False,
+        begun: bool = False,
+        order: ShelfOrder = "changed",
+        limit: int = 100,
+        offset: int = 0,
+    ) -> tuple[Story, ...]:
+        """The person's stories, the one changed last first. `begun`: only those that have a scene."""
+        with self.database.reading() as session:
+            query = self._shelf(select(StoryRow), trashed, begun).order_by(*_ORDERS[order], col(StoryRow.id).desc())
+            return stories_from(session, session.exec(query.offset(offset).limit(limit)).all())
+
+    def count_stories(self, *, trashed: bool = False, begun: bool = False) -> int:
+        with self.database.reading() as session:
+            return int(session.exec(self._shelf(select(func.count()).select_from(StoryRow), trashed, begun)).one())
+
+    def _shelf(self, query: Any, trashed: bool, begun: bool) -> Any:
         if self.owner_id is not None:
             query = query.where(StoryRow.owner_id == self.owner_id)
+        if begun:
+            told = select(SceneRow.id).where(SceneRow.story_id == StoryRow.id, col(SceneRow.deleted_at).is_(None))
+            query = query.where(told.exists())
         gone = col(StoryRow.deleted_at)
-        query = query.where(gone.is_not(None) if trashed else gone.is_(None))
-        with self.database.reading() as session:
-            rows = session.exec(query.order_by(col(StoryRow.updated_at).desc()).offset(offset).limit(limit)).all()
-            return stories_from(session, rows)
+        return query.where(gone.is_not(None) if trashed else gone.is_(None))
 
     def story(self, story_id: str) -> Story:
         with self.database.reading() as session:

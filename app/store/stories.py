@@ -12,6 +12,7 @@ from sqlmodel import Session, col, select
 
 from app.identity import now
 from app.store import oplog
+from app.store.duplicate import duplicate_in
 from app.store.erasing import Eraser
 from app.store.errors import NotFound
 from app.store.media import Media, MediaFile
@@ -79,8 +80,14 @@ class Stories(Eraser):
                 raise NotFound("This scene is in another story.")
             story.head_scene_id = scene.id
 
-    def trash_story(self, story_id: str) -> None:
-        self._set_deleted(story_id, True)
+    def duplicate_story(self, story_id: str, title: str) -> Story:
+        """The whole story once more, with branches, takes and choices, on the same files."""
+        with self.database.transaction() as session:
+            row = duplicate_in(session, self._story(session, story_id), _short(title, MAX_TITLE, "title"))
+            return stories_from(session, [row])[0]
+
+    def trash_story(self, story_id: str, *, expected_version: int | None = None) -> None:
+        self._set_deleted(story_id, True, expected_version)
 
     def restore_story(self, story_id: str) -> None:
         self._set_deleted(story_id, False)
@@ -331,9 +338,9 @@ class Stories(Eraser):
         )
         return {role: MediaFile(**row.model_dump(exclude={"created_at"})) for role, row in rows}
 
-    def _set_deleted(self, story_id: str, deleted: bool) -> None:
+    def _set_deleted(self, story_id: str, deleted: bool, expected_version: int | None = None) -> None:
         with self.database.transaction() as session:
-            row = self._story(session, story_id)
+            row = self._story(session, story_id, expected_version)
             if (row.deleted_at is not None) != deleted:
                 row.deleted_at = now() if deleted else None  # a drawer of its own, not on the story's undo
                 oplog.change(session, row, "trash_story" if deleted else "restore_story", actor="model")

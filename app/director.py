@@ -19,11 +19,12 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy.exc import OperationalError
+from sqlmodel import Session
 
 from app import alone
 from app.identity import new_id
@@ -33,10 +34,12 @@ from app.runner import Runner
 from app.store import Store
 from app.store.jobs import Job, Kind
 from app.store.media import Media
+from app.store.models import SceneRow
 from app.store.processes import Process
 from app.story import Mode
 from app.worker_process import WorkerProcess
 from nsp_core.errors import UserError
+from nsp_core.media.sniff import HEAD_BYTES, sniff
 from nsp_core.types import Predictor
 
 log = logging.getLogger(__name__)
@@ -130,18 +133,21 @@ class Director:
     # asking -----------------------------------------------------------------------------------------------------
 
     def submit_describe(
-        self, owner_id: str, source: Path, *, name: str = "", start: float = 0.0, seconds: float = 30.0
+        self, owner_id: str, source: Path, *, name: str = "", start: float | None = None, seconds: float = 30.0
     ) -> str:
-        """Read an uploaded picture or clip (`seconds` of it from `start`). `name` is what the person called the file.
+        """Read an uploaded picture or clip (`seconds` of it from `start`; None: its end). `name` is what the person
+        called the file.
 
         When it is done, `stories.begin_scene(story, words, describe_job_id=...)` makes it the first scene.
         """
         name = name or source.name
-        ext = Path(name).suffix.lstrip(".") or source.suffix.lstrip(".")
+        with source.open("rb") as file:
+            ext = sniff(file.read(HEAD_BYTES)).extension  # what it is, not what it is called
+        ext = ext or Path(name).suffix.lstrip(".") or source.suffix.lstrip(".")
         media = self.store.media.put_file(source, ext)
         reached("upload.copied")
         payload = {"media": media.name, "name": name, "start": start, "seconds": seconds}
-        self._expect()
+        self.expect()
         with self.store.database.transaction() as session:
             job_id = self.store.jobs.submit_in(session, owner_id, "describe", payload, priority=_PRIORITY["describe"])
             reached("upload.submitted")
@@ -189,6 +195,32 @@ class Director:
             )
         return tuple(jobs)
 
+    def submit_chain(
+        self, owner_id: str, find: Callable[[Session], Sequence[SceneRow]], *, steps: int | None = None
+    ) -> tuple[str, ...]:
+        """A take of each of these scenes, one after the other: each goes on from the picture before it. `find` gives
+        the scenes, in that order, and may make them: they and their jobs are one transaction. Returns their ids."""
+        self.expect()
+        group = new_id()
+        with self.store.database.transaction() as session:
+            scenes = find(session)
+            before: str | None = None
+            for number, scene in enumerate(scenes, start=1):
+                options = {"seed": _seed(None)} | ({} if steps is None else {"steps": steps})
+                before = self.store.jobs.submit_in(
+                    session,
+                    owner_id,
+                    "draw",
+                    # no words: what they are when their turn comes
+                    {"options": options, "chain": {"at": number, "of": len(scenes)}},
+                    story_id=scene.story_id,
+                    scene_id=scene.id,
+                    after_job_id=before,
+                    group_id=group,
+                    priority=_PRIORITY["draw"],
+                )
+            return tuple(scene.id for scene in scenes)
+
     def submit_alone(
         self, owner_id: str, scene_id: str, *, scenes: int, steer: str = "", options: dict[str, Any] | None = None
     ) -> str:
@@ -198,7 +230,7 @@ class Director:
             raise UserError(f"A story goes on by itself for 1 to {alone.MOST} scenes, got {scenes}.")
         scene = self.store.stories(owner_id).scene(scene_id)
         payload = alone.first_payload(scenes, steer.strip(), options or {})
-        self._expect()
+        self.expect()
         return self.store.jobs.submit(
             owner_id, "think", payload, story_id=scene.story_id, scene_id=scene.id, priority=alone.PRIORITY
         )
@@ -257,6 +289,10 @@ class Director:
         path = self.settings.previews_dir / Path(job.preview).name if job.preview else None
         return path if path is not None and path.exists() else None
 
+    def held_up(self) -> str:
+        """Why nothing new is begun just now, in one sentence; "" when nothing is in the way."""
+        return ""
+
     def worker_state(self) -> Process | None:
         """What the worker last said of itself; None when there is none."""
         return None if self.settings.in_process or not self.worker.alive() else self.worker.row()
@@ -307,10 +343,10 @@ class Director:
             self.store.processes.ask_to_stop(row.id)
 
     def _submit(self, owner_id: str, kind: Kind, payload: dict[str, Any], **columns: Any) -> str:
-        self._expect()
+        self.expect()
         return self.store.jobs.submit(owner_id, kind, payload, priority=_PRIORITY[kind], **columns)
 
-    def _expect(self) -> None:
+    def expect(self) -> None:
         """Before a job is written: a worker of our model is here or on its way, and no other one will take it."""
         self._active = self._busy = True
         self.heartbeat()

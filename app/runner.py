@@ -11,10 +11,13 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from app import alone
+from app.decoder_process import Decoder
+from app.filter import ContentFilter, NotForEverybody, content_filter
 from app.killpoints import reached
 from app.predictors import Canvas, canvas_of
 from app.ranking import judge_for, judge_takes
@@ -27,7 +30,7 @@ from app.store.models import SceneRow
 from app.store.takes import NewTake
 from app.story import Role
 from app.take_files import make_files, picture
-from nsp_core.errors import Cancelled, ConfigError, OutsideLanguage, UnreadableMedia, UserError, WhatNextError
+from nsp_core.errors import Cancelled, ConfigError, OutsideLanguage, UserError, WhatNextError
 from nsp_core.types import Frames, NextScene, Predictor, SamplingOptions, SceneRequest
 
 log = logging.getLogger(__name__)
@@ -56,6 +59,7 @@ class Runner:
         self.closing = closing
         self.told = told
         self.predictor: Predictor | None = None
+        self.decoder = Decoder(self.settings.run_dir)
         self._load = load
 
     def run(self, job: Job) -> None:
@@ -90,10 +94,15 @@ class Runner:
             run.clear_previews()
             self.told("idle", "")
 
+    @cached_property
+    def filter(self) -> ContentFilter | None:
+        return content_filter(self.settings)
+
     def ready(self, before: Callable[[], None]) -> Predictor:
         """The model; `before` is called when it has to be loaded first."""
         if self.predictor is None:
             before()
+            self.decoder.warm()  # the next thing may well be somebody's picture
             self.told("loading", self.settings.model)
             started = time.monotonic()
             reached("model.loading")
@@ -151,7 +160,7 @@ class JobRun:
 
     def describe(self) -> None:
         """What is on an uploaded picture or clip, and its frames as the model reads them: a first take to be."""
-        from nsp_core.media import MediaClip, read_media, to_model_frames
+        from nsp_core.media import MediaClip, to_model_frames
 
         payload = self.job.payload
         self.write(phase="reading", force=True)
@@ -159,16 +168,20 @@ class JobRun:
         with self.store.database.reading() as session:
             source = Media.known(session, payload["media"], owner)
         path = self.store.media.path(source.name)
-        start, seconds = float(payload.get("start", 0.0)), float(payload.get("seconds", 30.0))
+        part = {"start": payload.get("start"), "seconds": float(payload.get("seconds", 30.0))}
+        name = payload.get("name") or "The file"  # the person knows it by another name than we do
 
         def read(fps: int) -> MediaClip:
-            try:
-                return read_media(path, start=start, max_seconds=seconds, fps=fps)
-            except UnreadableMedia as error:  # the person knows the file by another name than we do
-                raise UnreadableMedia(str(error).replace(path.name, payload.get("name") or "The file")) from error
+            return self.runner.decoder.read(path, name=name, fps=fps, should_stop=self.should_stop, **part)
 
         guess = canvas_of(self.runner.predictor) if self.runner.predictor else Canvas()
         clip = read(guess.fps)  # before the model is loaded: a broken file is said at once
+        if self.runner.filter is not None:
+            try:
+                self.runner.filter.check_upload(clip.frames)
+            except NotForEverybody:
+                self._forget_source()
+                raise
         reached("describe.read")
         canvas = canvas_of(self.predictor())
         if canvas.fps != guess.fps:
@@ -201,6 +214,13 @@ class JobRun:
                 Media.link(session, file, role, owner_id=owner, job_id=self.job.id)
             reached("describe.linked")
             self.store.jobs.finish_in(session, self.job.id, self.runner.worker_id, "done", result=result)
+
+    def _forget_source(self) -> None:
+        """Of a file that is not let in nothing stays here."""
+        with self.store.database.transaction() as session:
+            gone = self.store.media.unlink_job(session, self.job.id)
+        for path in gone:
+            path.unlink(missing_ok=True)
 
     def think(self) -> None:
         """The words of what happens next, as they come. `scene_id` is the scene that they follow."""
@@ -265,6 +285,8 @@ class JobRun:
         finished = self._act(predictor, request)
         reached("draw.decoded")
         self.check()
+        if self.runner.filter is not None:
+            self.runner.filter.check_take(finished.frames)
         self.write(phase="saving", eta_s=None, force=True)
         files = self.keep(finished.frames, finished.fps, finished)
         reached("draw.kept")
@@ -338,7 +360,8 @@ class JobRun:
             phase = {"read": "reading", "draw": "drawing", "decode": "finishing"}[item.phase]
             last = item.phase == "draw" and item.step == item.total
             due = self.due() or last
-            preview = self._show(item.preview, item.step) if item.preview is not None and due else None
+            shown = due and item.preview is not None and self._may_show(item.preview)
+            preview = self._show(item.preview, item.step) if shown and item.preview is not None else None
             columns = {} if preview is None else {"preview_path": preview}
             self.write(phase=phase, step=item.step, total=item.total, eta_s=eta, force=last, **columns)
             reached("draw.step")
@@ -360,6 +383,9 @@ class JobRun:
 
             files["tail_latents"] = media.make("safetensors", lambda path: save_latents(path, finished.latents))
         return files
+
+    def _may_show(self, preview: Frames) -> bool:
+        return self.runner.filter is None or self.runner.filter.passes(preview)
 
     def _show(self, preview: Frames, step: int) -> str:
         """Write a preview beside the last one, then forget the last one; returns its file name."""

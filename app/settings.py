@@ -38,6 +38,9 @@ class Settings:
     threads: int = 0  # 0: the libraries decide
     language: str = "en"  # of the page: a file in app/languages, or the path of one
     in_process: bool = False  # ZeroGPU: jobs run inside the event handler, no worker process
+    public: bool = False  # others than the person at this machine may come: app.access asks for a password then
+    filter: str = ""  # the content filter: "on", "off", "" for on in public mode only
+    filter_model: str = ""  # its weights; "": where app.filter_weights puts them
     judge: str = ""  # a judge of nsp_core.judges that is asked about takes; "": the model itself
 
     # what the model is shown of a story
@@ -85,9 +88,13 @@ class Settings:
         return self.data_dir / "backups"
 
     @property
+    def filter_on(self) -> bool:
+        return self.filter.lower() in ("on", "1", "true", "yes") or (not self.filter and self.public)
+
+    @property
     def model_key(self) -> str:
         """Two workers with the same key are interchangeable: a page adopts a worker only when the keys are equal."""
-        return json.dumps([self.predictor, self.model, self.device, self.threads])
+        return json.dumps([self.predictor, self.model, self.device, self.threads, self.filter_on])
 
     def make_folders(self) -> None:
         for folder in (self.data_dir, self.media_dir, self.previews_dir, self.locks_dir, self.logs_dir, self.run_dir):

@@ -51,6 +51,12 @@ KEPT = frozenset(SERVED) | {
     "avi",
     "mpg",
     "mpeg",
+    "ts",
+    "flv",
+    "ogv",
+    "wmv",
+    "y4m",
+    "ivf",
 }
 _NAME = re.compile(r"([0-9a-f]{64})\.([a-z0-9]{1,11})")
 
@@ -169,6 +175,14 @@ class Media:
             raise ValueError(f"A link names exactly one user of a file, got {sorted(user)}.")
         cls.record(session, media)
         session.add(MediaLinkRow(owner_id=owner_id, media_sha256=media.sha256, role=role, **user))
+
+    def unlink_job(self, session: Session, job_id: str) -> list[Path]:
+        """A job has no use for its files any more; returns those that nobody has, to be removed after the commit."""
+        links = session.exec(select(MediaLinkRow).where(MediaLinkRow.job_id == job_id)).all()
+        for link in links:
+            session.delete(link)
+        session.flush()
+        return self.sweep(session, [link.media_sha256 for link in links])
 
     @staticmethod
     def known(session: Session, name: str, owner_id: str | None) -> MediaFile:

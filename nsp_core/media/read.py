@@ -37,8 +37,8 @@ def read_media(
     path = Path(path)
     if max_seconds <= 0 or (start or 0.0) < 0:
         raise UnreadableMedia(
-            f"Reading {max_seconds:g} s from {start or 0.0:g} s of {path.name} was asked; the length must be above zero "
-            "and the start not below it."
+            f"Reading {max_seconds:g} s from {start or 0.0:g} s of {path.name} was asked; the length must be above "
+            "zero and the start not below it."
         )
     sniffed = what_it_is(path, limits)
     with one_sentence_for(path, sniffed):

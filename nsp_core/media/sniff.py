@@ -47,12 +47,25 @@ _OTHERS: tuple[tuple[int, bytes, str], ...] = (
 )
 
 
+# reader -> what such a file is called, whatever its owner calls it
+_EXTENSIONS = {
+    **{"JPEG": "jpg", "PNG": "png", "GIF": "gif", "WEBP": "webp", "BMP": "bmp", "TIFF": "tiff", "HEIF": "heic"},
+    **{"AVIF": "avif", "mov": "mp4", "matroska": "mkv", "avi": "avi", "mpeg": "mpg", "mpegts": "ts", "flv": "flv"},
+    **{"ogg": "ogv", "asf": "wmv", "yuv4mpegpipe": "y4m", "ivf": "ivf"},
+}
+
+
 @dataclass(frozen=True)
 class Sniffed:
     """`reader` is a PIL format for a picture, a libav demuxer for a video, and plain words for anything else."""
 
     kind: Literal["picture", "video", "other"]
     reader: str
+
+    @property
+    def extension(self) -> str | None:
+        """None for what is neither picture nor video."""
+        return _EXTENSIONS[self.reader] if self.kind != "other" else None
 
 
 def sniff(head: bytes) -> Sniffed:

@@ -19,11 +19,14 @@ from app.pages.wishes.alone import Alone
 from app.pages.wishes.begin import Beginning
 from app.pages.wishes.machine import Machine
 from app.pages.wishes.person import Message, Person, Question, Told, Wish, text_of
+from app.pages.wishes.queue import Queueing
+from app.pages.wishes.recipe import Recipes
 from app.pages.wishes.shelf import Shelf
 from app.pages.wishes.takes import Takes
 from app.pages.wishes.telling import Telling
+from app.pages.wishes.wander import Wandering
 from app.reel import ReelItem, export_reel
-from app.store.errors import NotFound
+from app.store.errors import NotFound, StaleStory
 from nsp_core.errors import OutsideLanguage, UserError, WhatNextError
 
 log = logging.getLogger(__name__)
@@ -56,10 +59,13 @@ class Desk:
         for subject in (
             self.beginning,
             Telling(self.person),
+            Wandering(self.person),
             Takes(self.person),
             Shelf(self.person),
             Machine(self.person),
+            Recipes(self.person),
             Alone(self.person),
+            Queueing(self.person),
         ):
             self.wishes.update(subject.wishes)
             self.questions.update(getattr(subject, "questions", {}))
@@ -84,8 +90,8 @@ class Desk:
         """Do what is asked, then show where that leads. A mistake changes nothing and says so."""
         place = Place.of(message)
         notice: dict[str, Any] | None = None
+        given: Message = dict(message) if isinstance(message, dict) else {}
         try:
-            given: Message = dict(message) if isinstance(message, dict) else {}
             wish = self.wishes.get(text_of(given, "do"))
             if wish is None:
                 raise UserError(say("desk.strange"))
@@ -100,6 +106,8 @@ class Desk:
             notice = {"kind": "error", "text": str(error), "known": list(getattr(error, "known", ()))}
             if isinstance(error, OutsideLanguage):
                 notice["kind"] = "unknown"
+            if isinstance(error, StaleStory):
+                notice.update(kept(given))
         except Exception:
             log.exception("a wish failed: %r", message.get("do") if isinstance(message, dict) else message)
             notice = {"kind": "error", "text": say("desk.broken")}
@@ -162,3 +170,13 @@ class Desk:
             waiting = [job.id for job in reversed(active) if job.status != "running"]
             if waiting:
                 self.director.run_soon(waiting)
+
+
+def kept(given: Message) -> dict[str, Any]:
+    """What a person had written when the story was found changed in another window: shown, and asked for once more."""
+    written = [text_of(given, name, limit=2000) for name in ("words", "title", "premise", "cast", "look")]
+    text = " · ".join(filter(None, written))
+    if not text:
+        return {}
+    again = {name: value for name, value in given.items() if name not in ("do", "seen")}
+    return {"typed": text, "action": {"label": say("wander.anyway"), "do": text_of(given, "do"), "with": again}}

@@ -13,11 +13,14 @@ from app.pages.alone_view import alone_view
 from app.pages.examples import Examples
 from app.pages.place import Place
 from app.pages.progress import job_view
+from app.pages.queue_view import queue_badge
 from app.pages.stories import shelf_view
 from app.pages.strip import shown_path, strip_view
 from app.pages.takes_view import Behind, shown_job, takes_view
+from app.pages.wander_view import retelling_view, trouble_of, undo_view
 from app.store.errors import NotFound
 from app.store.jobs import Job
+from app.store.queue import Queue
 from app.story import Scene, Story, Tree
 
 UPLOAD_LIMIT = 200 * 2**20
@@ -101,14 +104,18 @@ class Views:
             "job": job_view(job, here.words) if job else None,
             "elsewhere": len(open_jobs) - (job is not None),
             "alone": alone_view(recent),
+            "retelling": retelling_view(open_jobs),
+            "undo": undo_view(self.stories.steps(story.id)),
             "takes": self._takes(here, recent),
+            "thoughts": sum(job.kind == "think" and job.status == "done" for job in recent if job.scene_id == here.id),
             "reel": f"/reel/{drawn[-1].id}.mp4" if drawn else None,
         }
         if job is None:
             kinds = ("think",) if here.chosen is not None else ("think", "draw")  # a take that failed says so itself
             last = next((one for one in recent if one.scene_id == here.id and one.kind in kinds), None)
-            if last is not None and last.status == "failed":
-                view["trouble"] = {"text": last.error or say("view.failed"), "known": last.result.get("known", [])}
+            trouble = trouble_of(last)
+            if last is not None and trouble is not None:
+                view["trouble"] = {"text": trouble, "known": last.result.get("known", [])}
                 view["steer"] = last.payload.get("steer", "")
             view["draft"] = self._draft(here, tree, recent) if here.chosen is not None else None
         return view
@@ -152,6 +159,7 @@ class Views:
             "offers": None,
             "trouble": None,
             "alone": None,
+            "queue": queue_badge(Queue(self.store.database, self.owner_id).counts()),
             "takes": None,
             "reel": None,
             "still": None,

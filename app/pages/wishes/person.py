@@ -13,6 +13,7 @@ from app.pages.examples import Examples
 from app.pages.place import Place
 from app.settings import Settings
 from app.store import Store
+from app.store.outline import outline
 from app.store.stories import Stories
 from app.story import Scene
 from nsp_core.errors import UserError
@@ -66,6 +67,17 @@ class Person:
     def scene(self, place: Place) -> Scene:
         return self.stories.scene(place.scene or "")
 
+    def stop_lost(self, story_id: str) -> None:
+        """After scenes went to the trash: nobody draws for them any more."""
+        living: set[str] | None = None
+        while jobs := [job for job in self.director.active(self.owner_id, story_id) if job.scene_id and not job.cancel]:
+            living = living or {node.id for node in outline(self.stories, story_id)}
+            lost = [job for job in jobs if job.scene_id not in living]
+            for job in lost:
+                self.director.cancel(job.id, self.owner_id)
+            if not lost:
+                return
+
 
 def text_of(message: Message, name: str, *, limit: int = MAX_TEXT) -> str:
     """The text of that name in one line, "" when there is none. Raises UserError when it is too long."""
@@ -74,6 +86,12 @@ def text_of(message: Message, name: str, *, limit: int = MAX_TEXT) -> str:
     if len(text) > limit:
         raise UserError(say("asked.too_long", n=len(text), most=limit))
     return text
+
+
+def seen_of(message: Message) -> int | None:
+    """The version of the story that the page showed when this was asked; see app.store.errors.StaleStory."""
+    value = message.get("seen")
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def number_of(message: Message, name: str, otherwise: int, *, least: int, most: int) -> int:

@@ -9,7 +9,7 @@ from app.catalogue import say
 from app.director import MAX_TAKES
 from app.pages.place import Place
 from app.pages.takes_view import own_reason, take_view
-from app.pages.wishes.person import Message, Person, Question, Told, Wish, number_of, text_of
+from app.pages.wishes.person import Message, Person, Question, Told, Wish, number_of, seen_of, text_of
 from app.store.errors import NotFound
 from app.story import Take
 from nsp_core.errors import UserError
@@ -60,7 +60,7 @@ class Takes:
     # choosing ---------------------------------------------------------------------------------------------------
 
     def _choose(self, message: Message, place: Place) -> Place:
-        self.person.stories.choose_take(self._take(message, place).id)
+        self.person.stories.choose_take(self._take(message, place).id, expected_version=seen_of(message))
         return place
 
     def _star(self, message: Message, place: Place) -> Place:
@@ -74,12 +74,12 @@ class Takes:
         scene = self.person.scene(place)
         if len(set(order)) != len(order) or set(order) != {take.id for take in scene.takes}:
             raise UserError("The takes are not the same any more: look at them as they are now, then order them.")
-        self.person.stories.rank_takes(scene.id, order)
+        self.person.stories.rank_takes(scene.id, order, expected_version=seen_of(message))
         return place
 
     def _trash(self, message: Message, place: Place) -> Told:
         take = self._take(message, place)
-        self.person.stories.trash_take(take.id)
+        self.person.stories.trash_take(take.id, expected_version=seen_of(message))
         undo = {"label": say("takes.bring_back"), "do": "restore_take", "with": {"take": take.id}}
         return Told(place, say("takes.thrown_away", number=take.number), undo)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.catalogue import say
 from app.pages.place import Place
-from app.pages.wishes.person import Message, Person, Wish, text_of
+from app.pages.wishes.person import Message, Person, Wish, seen_of, text_of
 from app.pages.wishes.takes import takes_asked
 from app.story import Scene
 from nsp_core.errors import UserError
@@ -66,7 +66,7 @@ class Telling:
         scene = self.person.scene(place)
         words, takes = text_of(message, "words") or scene.words, takes_asked(message)
         if words != scene.words:
-            scene = self.person.stories.edit_words(scene.id, words)
+            scene = self.person.stories.edit_words(scene.id, words, expected_version=seen_of(message))
         self._draw_soon(scene, takes)
         return place
 
@@ -78,13 +78,11 @@ class Telling:
         self.person.director.cancel(job.id, self.person.owner_id, keep_finished=job.kind == "think")
         return place
 
-    def _trash_scene(self, _message: Message, place: Place) -> Place:
+    def _trash_scene(self, message: Message, place: Place) -> Place:
         scene = self.person.scene(place)
         if scene.parent_id is None:
-            self.person.stories.trash_story(scene.story_id)
+            self.person.stories.trash_story(scene.story_id, expected_version=seen_of(message))
             return Place()
-        for job in self.person.director.active(self.person.owner_id, scene.story_id):
-            if job.scene_id == scene.id:
-                self.person.director.cancel(job.id, self.person.owner_id)
-        self.person.stories.trash_scene(scene.id)
+        self.person.stories.trash_scene(scene.id, expected_version=seen_of(message))
+        self.person.stop_lost(scene.story_id)
         return Place(scene.story_id, scene.parent_id)

@@ -1,0 +1,78 @@
+"""What the page says of undo, of a retelling under way and of the things thrown away. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from app.catalogue import say
+from app.store.jobs import CHAIN_BROKEN, Job
+from app.store.oplog import Step
+from app.story import Scene, Take
+
+
+def step_text(step: Step) -> str:
+    """In words for a person: "new words for scene 2"."""
+    known = f"undo.{step.kind}"
+    if step.number is None or step.kind in ("rename", "edit_story"):
+        return say(known if step.kind in ("rename", "edit_story") else "undo.change")
+    return say(known, number=step.number)
+
+
+def undo_view(steps: tuple[Step | None, Step | None]) -> dict[str, str | None]:
+    back, forth = steps
+    return {
+        "undo": None if back is None else say("undo.undo", what=step_text(back)),
+        "redo": None if forth is None else say("undo.redo", what=step_text(forth)),
+    }
+
+
+def retelling_view(jobs: Iterable[Job]) -> dict[str, Any] | None:
+    """Scenes that are drawn one after the other: how far they are. `jobs`: those that are open."""
+    chained = [job for job in jobs if "chain" in job.payload and not job.cancel]
+    if not chained:
+        return None
+    first = min(chained, key=lambda job: job.id)
+    at, of = int(first.payload["chain"]["at"]), int(first.payload["chain"]["of"])
+    return {"group": first.group_id, "scene": first.scene_id, "text": say("wander.retelling", at=at, of=of)}
+
+
+def trouble_of(job: Job | None) -> str | None:
+    """Why the last try did not work, or why it was not even begun."""
+    if job is None or not (job.status == "failed" or job.error_kind == CHAIN_BROKEN):
+        return None
+    return job.error or say("view.failed")
+
+
+def thrown_away_view(
+    scenes: Sequence[tuple[Scene, int, int]], takes: Sequence[tuple[Take, Scene]]
+) -> dict[str, list[dict[str, Any]]]:
+    """`scenes`: each with how many scenes and takes go with it."""
+    return {
+        "scenes": [
+            {
+                "id": scene.id,
+                "number": scene.depth + 1,
+                "words": scene.words or scene.seen,
+                "thumb": _thumb(scene.chosen or next(iter(scene.takes), None)),
+                "scenes": grown,
+                "takes": drawn,
+            }
+            for scene, grown, drawn in scenes
+        ],
+        "takes": [
+            {
+                "id": take.id,
+                "scene": scene.id,
+                "number": scene.depth + 1,
+                "take": take.number,
+                "words": scene.words or scene.seen,
+                "thumb": _thumb(take),
+            }
+            for take, scene in takes
+        ],
+    }
+
+
+def _thumb(take: Take | None) -> str | None:
+    return None if take is None else take.media.get("thumb") or take.media.get("first_frame")

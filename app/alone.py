@@ -91,16 +91,6 @@ def goes_on_in(database: Database, owner_id: str, story_id: str) -> bool:
         return session.exec(query.limit(1)).first() is not None
 
 
-def hold(row: JobRow, held: bool) -> bool:
-    """A job of a chain that runs is finished, and the next one waits while `held`. False: it is no such job."""
-    payload = json.loads(row.payload_json)
-    if "alone" not in payload:
-        return False
-    payload["alone"]["held"] = held
-    row.payload_json = json.dumps(payload)
-    return True
-
-
 def _open_of_chain(owner_id: str, chain: str | None = None) -> Any:
     at = func.json_extract(col(JobRow.payload_json), "$.alone.chain")
     query = select(JobRow).where(JobRow.owner_id == owner_id, col(JobRow.status).in_(OPEN))

@@ -121,11 +121,11 @@ class Director:
         if self.settings.in_process:
             return
         with self._guard:
+            if not self.worker.alive() and time.monotonic() < self._not_before:
+                return  # the watch has counted this death; the next look comes when the time is over
             self._watching = True
             if self.worker.alive():
                 self._dismiss_other_models()
-                return
-            if time.monotonic() < self._not_before:
                 return
             self.worker.take_over()
             self.worker.start()

@@ -27,6 +27,7 @@ def job_view(job: Job, words: str = "") -> dict[str, Any]:
     return {
         "id": job.id,
         "kind": job.kind,
+        "state": job.status if job.status in ("running", "paused") else "waiting",
         "scene": job.scene_id,
         "step": job.step,
         "total": job.total,
@@ -43,6 +44,8 @@ def job_text(job: Job) -> str:
         return say("progress.stopping")
     if job.status == "interrupted":
         return say("progress.again")
+    if job.status == "paused":
+        return say("queue.paused_here")
     if job.status != "running":
         return say("progress.waiting" if job.ahead else "progress.ready")
     if job.phase == "loading model":

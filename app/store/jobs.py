@@ -135,7 +135,7 @@ class Jobs:
             row = session.get(JobRow, job_id)
             if row is None or owner_id not in (None, row.owner_id):
                 raise NotFound("There is no such job; it may have been erased with its story.")
-            return _job(row, self._ahead(session, row))
+            return read_job(row, self._ahead(session, row))
 
     def recent(
         self,
@@ -159,7 +159,7 @@ class Jobs:
             query = query.where(col(JobRow.status).in_(OPEN))
         with self.database.reading() as session:
             rows = session.exec(query.order_by(col(JobRow.id).desc()).limit(limit)).all()
-            return tuple(_job(row, self._ahead(session, row)) for row in rows)
+            return tuple(read_job(row, self._ahead(session, row)) for row in rows)
 
     def cancel(self, job_id: str, *, keep_finished: bool = False, owner_id: str | None = None) -> Job:
         """A waiting job ends now; a running one within one step. Cancelling what has ended changes nothing."""
@@ -172,7 +172,7 @@ class Jobs:
                 if row.status != "running":
                     row.status, row.finished_at = "cancelled", now()
                     _break_chain(session, row.id)
-            return _job(row)
+            return read_job(row)
 
     def pause(self, job_id: str, *, resume: bool = False, owner_id: str | None = None) -> Job:
         with self.database.transaction() as session:
@@ -183,7 +183,7 @@ class Jobs:
                 row.status = "pending"
             elif not resume and row.status in ("pending", "interrupted"):
                 row.status = "paused"
-            return _job(row)
+            return read_job(row)
 
     def has_pending(self, device: str) -> bool:
         """Cheap enough to ask twenty times a second."""
@@ -250,7 +250,7 @@ class Jobs:
             reached("job.claiming")
             row = session.get(JobRow, found[0])
             assert row is not None
-            return _job(row)
+            return read_job(row)
 
     def update(self, job_id: str, worker_id: str, **columns: Any) -> int:
         """Write progress (and a heartbeat); returns the cancel flag. Raises Gone when the job is no longer ours."""
@@ -368,7 +368,8 @@ def _break_chain(session: Session, job_id: str) -> None:
             session.add(row)
 
 
-def _job(row: JobRow, ahead: int = 0) -> Job:
+def read_job(row: JobRow, ahead: int = 0) -> Job:
+    """A snapshot of a row."""
     words = json.loads(row.words_json) if row.words_json else []
     return Job(
         id=row.id,

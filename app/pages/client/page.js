@@ -34,7 +34,11 @@ function h(what, props, ...kids) {
 const ICONS = {
   play: "M8 5.2v13.6c0 .8.9 1.3 1.5.8l10-6.8c.6-.4.6-1.2 0-1.6l-10-6.8c-.6-.5-1.5 0-1.5.8z",
   pause: "M7 5h3.6v14H7zM13.4 5H17v14h-3.6z",
+  help: "M9.2 9.200a2.900 2.900 0 1 1 4.300 2.600c-1 .6-1.500 1.200-1.500 2.200m0 3.200v.1M12 3.500a8.500 8.500 0 1 1 0 17 8.500 8.500 0 0 1 0-17z",
   again: "M12 5a7 7 0 1 1-6.6 4.7M5 4v5.4h5.4",
+  stop: "M7 7h10v10H7z",
+  copy: "M8.500 8.500h10v10h-10zM5.500 15.500v-10h10",
+  recipe: "M6.500 4.500h8l3 3v12h-11zM9 10.500h6M9 13.500h6M9 16.500h3.500",
   full: "M4 9V4h5M20 9V4h-5M4 15v5h5M20 15v5h-5",
   back: "M14.5 5 8 12l6.5 7",
   forth: "M9.5 5 16 12l-6.5 7",
@@ -43,6 +47,9 @@ const ICONS = {
   bin: "M5 7h14M10 7V4.8h4V7m-7.5 0 .8 12.2h9.4L17.500 7M10 10.500v5.500m4-5.500v5.500",
   book: "M12 6.500C10 5 7 4.600 4 5v13c3-.4 6 0 8 1.500 2-1.500 5-1.900 8-1.500V5c-3-.4-6 0-8 1.500zm0 0v13",
   branch: "M7 4.500v15M7 14c0-4 10-2 10-8.500M17 5.500 14.500 8M17 5.500 19.500 8",
+  queue: "M9 6.500h11M9 12h11M9 17.500h11M4.500 6.500h.01M4.500 12h.01M4.500 17.500h.01",
+  up: "m6 14.500 6-6 6 6",
+  down: "m6 9.500 6 6 6-6",
   machine: "M4 5.500h16v10H4zM9 19.500h6M12 15.500v4",
   picture: "M4 6.500A1.500 1.500 0 0 1 5.500 5h13A1.500 1.500 0 0 1 20 6.500v11a1.500 1.500 0 0 1-1.500 1.500h-13A1.500 1.500 0 0 1 4 17.500zM4 16l4.500-4.500 4 4 2.500-2.500 5 5M15.500 9.500h.01",
 };
@@ -50,7 +57,7 @@ function icon(name) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   svg.setAttribute("viewBox", "0 0 24 24");
   svg.setAttribute("aria-hidden", "true");
-  svg.setAttribute("class", name === "play" || name === "pause" ? "wn-icon wn-solid" : "wn-icon");
+  svg.setAttribute("class", ["play", "pause", "stop"].includes(name) ? "wn-icon wn-solid" : "wn-icon");
   const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
   path.setAttribute("d", ICONS[name]);
   svg.append(path);
@@ -157,10 +164,24 @@ const look = (where) => call("look", where || here());
 // Only while something is under way does the page ask again.
 function plan() {
   clearTimeout(pollTimer);
-  const working = view && (view.job || view.elsewhere || view.engine.waking);
+  const working = view && (view.job || view.elsewhere || view.engine.waking || view.queue.open);
   if (busy || (!working && !offline)) return;
-  const wait = offline ? Math.min(5000, 700 * offline) : view.job ? 300 : 1500;
+  const wait = offline ? Math.min(5000, 700 * offline) : pace();
   pollTimer = setTimeout(() => look(), wait);
+}
+
+// How soon there may be something new to see. The first word and the first picture of what was just asked for are
+// waited for; what waits its turn, or goes on elsewhere, is looked after now and then.
+let pacedJob = "";
+let pacedSince = 0;
+function pace() {
+  const job = view.job;
+  if (!job && view.takes && view.takes.working) return 300; // takes in the tray
+  if (!job) return drawer.shows("queue") ? 700 : view.elsewhere || view.engine.waking ? 1500 : 3000;
+  if (job.id !== pacedJob) [pacedJob, pacedSince] = [job.id, Date.now()];
+  if (job.state !== "running") return job.state === "paused" ? 3000 : Date.now() - pacedSince < 4000 ? 150 : 700;
+  const shown = job.preview || job.alternatives.some((one) => one.text);
+  return shown || Date.now() - pacedSince > 6000 ? 300 : 150;
 }
 
 function show(next) {
@@ -179,6 +200,7 @@ function show(next) {
   (part === "room" ? room : home).draw(next, before);
   document.title = (next.story ? next.story.title + " · " : "") + T("page.name");
   drawer.told(next);
+  for (const does of watchers) does(next, before);
   root.dataset.ready = "yes";
   plan();
 }
@@ -209,6 +231,12 @@ const tools = [];
 function addTool(tool) {
   tools.push(tool);
   tools.sort((one, other) => one.order - other.order);
+}
+
+// Who wants to know of each new view: watch((now, before) => …).
+const watchers = [];
+function watch(does) {
+  watchers.push(does);
 }
 
 // Keys of the room: addKey("m", "keys.map", does). `when` is asked first. The list behind "?" is made of these.

@@ -11,6 +11,7 @@ const room = (() => {
     player.draw(now, before);
     strip.draw(now);
     words.draw(now);
+    takes.draw(now);
     alone.draw(now);
   }
   return { node, draw };
@@ -18,13 +19,15 @@ const room = (() => {
 
 addKey("Enter", "keys.enter", () => press());
 addKey("n", "keys.next", () => { if (words.node.dataset.kind === "rest") words.ask(); });
-addKey("ArrowLeft", "keys.before", () => strip.step(-1));
-addKey("ArrowRight", "keys.after", () => strip.step(1));
+addKey("ArrowLeft", "keys.before", () => player.step(-1) || strip.step(-1));
+addKey("ArrowRight", "keys.after", () => player.step(1) || strip.step(1));
 addKey(" ", "keys.play", () => player.toggle());
 addKey("p", "keys.play", () => player.toggle());
+addKey("f", "keys.full", () => player.fullScreen());
 
 document.addEventListener("keydown", (event) => {
-  if (!view || view.page !== "room" || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+  if (!view || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+  if (event.key === "Escape" && player.leave()) return;
   if (event.key === "Escape" && view.job) return void act("cancel", { job: view.job.id });
   if (isText(event.target)) return;
   if (event.target.type === "radio" && event.key.startsWith("Arrow")) return; // those choose among the ways

@@ -105,10 +105,11 @@ const words = (() => {
         h("div.wn-field", {}, h("label", { for: "wn-edit" }, T("words.to_draw") + " ", h("span.wn-small", {}, T("words.yours"))), box),
         h("div.wn-check", {}, cut, h("label", { for: "wn-cut" }, T("words.cut") + " ", h("span.wn-small", {}, T("words.cut_means")))),
         h("div.wn-row", {},
-          h("button.wn-first", { type: "button", "data-primary": "", onclick: drawIt }, T("words.draw"), h("kbd", {}, T("words.enter"))),
+          h("button.wn-first", { type: "button", "data-primary": "", onclick: drawIt }, T("words.draw"), h("kbd", {}, T("words.enter"))), takes.chooser(),
           h("button.wn-quiet", { type: "button", onclick: () => { keep(draft, { hidden: true }); draw(view); } }, T("words.not_now"))),
         h("details.wn-more", {}, h("summary", {}, T("words.think_again")), steerField(draft.steer),
-          h("button.wn-second", { type: "button", onclick: ask }, T("words.think_again"))));
+          h("button.wn-second", { type: "button", onclick: ask }, T("words.think_again"))),
+        now.thoughts > 1 ? ideas.box(draft.job, reopen) : null);
     },
 
     undrawn(now) {
@@ -123,7 +124,7 @@ const words = (() => {
         troubleBox(now),
         h("div.wn-field", {}, h("label", { for: "wn-edit" }, T("words.to_draw")), box),
         h("div.wn-row", {},
-          h("button.wn-first", { type: "button", "data-primary": "", onclick: drawAgain }, T("words.draw"), h("kbd", {}, T("words.enter"))),
+          h("button.wn-first", { type: "button", "data-primary": "", onclick: drawAgain }, T("words.draw"), h("kbd", {}, T("words.enter"))), takes.chooser(),
           h("button.wn-quiet", { type: "button", onclick: () => act("trash_scene") }, T("words.throw_away"))));
     },
 
@@ -159,7 +160,7 @@ const words = (() => {
   function drawAgain() {
     const text = parts.box.value.trim();
     if (!text) return parts.box.focus();
-    act("redraw", { words: text });
+    act("redraw", { words: text, takes: takes.wanted() });
   }
 
   function drawIt() {
@@ -170,7 +171,16 @@ const words = (() => {
       return tell({ kind: "info", text: T("words.choose_first") });
     }
     player.stop();
-    act("draw", { words: text, job: draft.job, alternative: kept(draft).pick, mode: parts.cut && parts.cut.checked ? "cut" : "continue" });
+    act("draw", { words: text, job: draft.job, alternative: kept(draft).pick, mode: parts.cut && parts.cut.checked ? "cut" : "continue", takes: takes.wanted() });
+  }
+
+  // Thoughts from before, on the table again: {job, alternatives, steer}, `index` the one that was pressed.
+  let reopened = null;
+  function reopen(draft, index) {
+    reopened = { scene: view.here.scene, draft };
+    keep(draft, { pick: index, text: draft.alternatives[index], hidden: false });
+    kind = "";
+    draw(view);
   }
 
   // What a person typed survives a refresh of the tab; the story itself lives on the server.
@@ -189,6 +199,8 @@ const words = (() => {
   }
 
   function draw(now) {
+    if (reopened && (reopened.scene !== now.here.scene || (now.job && now.job.kind === "think"))) reopened = null;
+    if (reopened && !now.job) now.draft = reopened.draft;
     const wanted = key(now);
     if (wanted !== kind) {
       const hadFocus = node.contains(document.activeElement);
@@ -225,5 +237,5 @@ const words = (() => {
     offers: () => T("words.offers"),
   };
 
-  return { node, extras, parts: () => parts, draw, ask, forget: () => { kind = ""; } };
+  return { node, extras, parts: () => parts, draw, ask, reopen, forget: () => { kind = ""; } };
 })();

@@ -38,6 +38,9 @@ POLICY = (
     "worker-src 'self' blob:; object-src 'none'; base-uri 'self'; form-action 'self'"
 )
 
+# Of what a browser can give, the page asks for the camera, its own and only when a person presses its button.
+PERMISSIONS = "camera=(self), microphone=(), geolocation=(), display-capture=(), usb=(), serial=(), hid=(), payment=()"
+
 REFUSED = """<!doctype html><html lang="en"><meta charset="utf-8"><title>What happens next?</title>
 <style>body{font:1.1em/1.6 Georgia,serif;background:#fbf5e9;color:#33291f;max-width:34rem;margin:18vh auto;
 padding:0 2em}
@@ -201,6 +204,7 @@ def _with_headers(send: Send, door: Door) -> Send:
             headers.setdefault("X-Content-Type-Options", "nosniff")
             headers.setdefault("Referrer-Policy", "same-origin")
             headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+            headers.setdefault("Permissions-Policy", PERMISSIONS)
             frames = "" if door.token is None else "; frame-ancestors 'self'"
             headers.setdefault("Content-Security-Policy", POLICY + frames)
         await send(message)

@@ -15,9 +15,10 @@ const HELLO = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 470 230" fil
 
 const home = (() => {
   const file = h("input", { type: "file", accept: "image/*,video/*,.heic,.heif,.avif,.mkv", id: "wn-file", class: "wn-unseen", tabindex: "-1", onchange: () => send(file.files) });
-  const choose = h("button.wn-second", { type: "button", onclick: () => file.click() }, T("begin.choose"));
+  const choose = h("button.wn-second", { type: "button", onclick: () => { getReady(); file.click(); } }, T("begin.choose"));
+  const picture = h("button.wn-second", { type: "button", onclick: () => photograph() }, icon("camera"), T("begin.camera"));
   const dropText = h("p.wn-drop-text", {}, T("begin.drop"));
-  const drop = h("div.wn-drop", {}, h("span.wn-drop-icon", {}, icon("picture")), dropText, choose, h("p.wn-small", {}, T("begin.paste")), file);
+  const drop = h("div.wn-drop", {}, h("span.wn-drop-icon", {}, icon("picture")), dropText, h("div.wn-drop-buttons", {}, choose, picture), h("p.wn-small", {}, T("begin.paste")), file);
   const words = h("textarea", { id: "wn-first", rows: 3, maxlength: 600, placeholder: T("begin.like_this") });
   const beginWords = h("button.wn-first", { type: "button", onclick: () => start() }, T("begin.with_words"));
   const spell = h("form.wn-spell", { onsubmit: (event) => { event.preventDefault(); start(); } },
@@ -48,26 +49,61 @@ const home = (() => {
     act("begin_words", { words: text }).then((answer) => { if (answer && answer.page === "room") words.value = ""; });
   }
 
+  // Whoever reads files on the server gets up before the file comes.
+  let readied = 0;
+  function getReady() {
+    if (Date.now() - readied < 120000) return;
+    readied = Date.now();
+    server.ask({ ask: "get_ready" }).catch(() => {});
+  }
+
+  async function photograph() {
+    getReady();
+    const taken = await camera.shoot();
+    if (taken) send([taken]);
+    else picture.focus();
+  }
+
+  let sending = false;
   async function send(list) {
-    if (!list || !list.length || busy) return;
+    if (!list || !list.length || busy || sending) return;
     const one = list[0];
     const limit = (view && view.limits && view.limits.upload) || 200 * 1024 * 1024;
     if (one.size > limit) {
       file.value = "";
       return tell({ kind: "error", text: T("begin.too_large", { mb: Math.round(limit / 1048576) }) });
     }
+    sending = true;
     drop.classList.add("wn-sending");
     dropText.textContent = T("begin.bringing");
     announce(T("begin.bringing"));
     try {
-      const kept = await upload(one);
-      await act("begin_upload", { path: kept.path, name: one.name });
+      await bring(one);
     } catch (error) {
-      tell({ kind: "error", text: T("begin.not_brought") });
+      tell({ kind: "error", text: T(/429/.test(String(error && error.message)) ? "begin.too_many" : "begin.not_brought") });
     }
+    sending = false;
     file.value = "";
     drop.classList.remove("wn-sending");
     dropText.textContent = T("begin.drop");
+  }
+
+  // Upload it, see what it is, pick a part of a long film, begin. Why a file cannot be read is said by `ask`.
+  async function bring(one) {
+    if (!one.size) return tell({ kind: "error", text: T("begin.empty", { name: one.name }) });
+    const kept = await upload(one);
+    const given = { path: kept.path, name: one.name };
+    const found = await ask("brought", given);
+    if (!found) return;
+    if (found.part) {
+      given.start = await partPicker.pick(found.part, one, kept.path);
+      if (given.start === null) {
+        ask("leave_it", given);
+        choose.focus();
+        return;
+      }
+    }
+    await act("begin_upload", given);
   }
 
   for (const name of ["dragenter", "dragover"]) {
@@ -75,6 +111,7 @@ const home = (() => {
       if (main.dataset.part !== "home") return;
       event.preventDefault();
       drop.classList.add("wn-over");
+      getReady();
     });
   }
   root.addEventListener("dragleave", (event) => { if (!root.contains(event.relatedTarget)) drop.classList.remove("wn-over"); });

@@ -1,4 +1,4 @@
-"""How a story begins: with a picture, a clip, words or an example. Knows nothing of Gradio."""
+"""How a story begins: with a picture, a part of a clip, words or an example. Knows nothing of Gradio."""
 
 from __future__ import annotations
 
@@ -6,17 +6,29 @@ from pathlib import Path
 from typing import Any
 
 from app.catalogue import say
+from app.decoder_process import Decoder
 from app.pages.examples import example_file_name
+from app.pages.part_view import may_pick, part_view, strip_view
 from app.pages.place import Place
-from app.pages.wishes.person import Message, Person, Wish, text_of
+from app.pages.wishes.person import Message, Person, Question, Wish, text_of
+from app.predictors import Canvas
 from app.store.errors import NotFound
 from app.store.jobs import Job
-from nsp_core.errors import UserError
+from nsp_core.errors import UnreadableMedia, UserError
+
+END_SECONDS = 10.0  # of a film whose part nobody chose: more than any model reads of it
 
 
 class Beginning:
     def __init__(self, person: Person) -> None:
         self.person = person
+        self.decoder = Decoder(person.settings.run_dir)
+        self.questions: dict[str, Question] = {
+            "get_ready": self._get_ready,
+            "brought": self._brought,
+            "part": self._part,
+            "leave_it": self._leave_it,
+        }
         self.wishes: dict[str, Wish] = {
             "begin_upload": self._begin_upload,
             "begin_words": self._begin_words,
@@ -25,17 +37,65 @@ class Beginning:
             "keep_still": self._keep_still,
         }
 
-    def _begin_upload(self, message: Message, _place: Place) -> Place:
-        given = message.get("path")
-        path = Path(given).resolve() if isinstance(given, str) and given else None
-        if path is None or not path.is_relative_to(self.person.uploads) or not path.is_file():
-            raise UserError(say("begin.not_arrived"))
-        name = Path(text_of(message, "name", limit=120) or path.name).name
+    def _get_ready(self, _message: Message, _place: Place) -> dict[str, Any]:
+        """Somebody is about to bring a file."""
+        self.decoder.warm()
+        return {}
+
+    def _brought(self, message: Message, _place: Place) -> dict[str, Any]:
+        """What an upload is: {"part": None}, or all that is needed to pick the part that is read."""
+        path, name = self._upload(message)
         try:
-            job = self.person.director.submit_describe(self.person.owner_id, path, name=name)
+            strip = self.decoder.strip(path, name=name)
+        except UnreadableMedia:
+            path.unlink(missing_ok=True)
+            raise
+        finally:
+            self.decoder.warm()
+        part = self._part_seconds()
+        return {"part": strip_view(strip, part) if may_pick(strip, part) else None}
+
+    def _part(self, message: Message, _place: Place) -> dict[str, Any]:
+        """The part from `start` on, moving, for browsers that cannot play the file themselves."""
+        path, name = self._upload(message)
+        start, seconds = _second(message, "start") or 0.0, self._part_seconds()
+        try:
+            return part_view(self.decoder.read(path, name=name, start=start, seconds=seconds, side=400))
+        finally:
+            self.decoder.warm()
+
+    def _leave_it(self, message: Message, _place: Place) -> dict[str, Any]:
+        """An upload that is not wanted after all does not stay here."""
+        self._upload(message)[0].unlink(missing_ok=True)
+        return {}
+
+    def _begin_upload(self, message: Message, _place: Place) -> Place:
+        path, name = self._upload(message)
+        start = _second(message, "start")
+        seconds = END_SECONDS if start is None else self._part_seconds()
+        try:
+            job = self.person.director.submit_describe(
+                self.person.owner_id, path, name=name, start=start, seconds=seconds
+            )
         finally:
             path.unlink(missing_ok=True)  # a copy is kept with the media; what people bring lies in no temporary folder
         return Place(reading=job)
+
+    def _upload(self, message: Message) -> tuple[Path, str]:
+        """The file that was uploaded, and what the person calls it."""
+        given = message.get("path")
+        path = Path(given).resolve() if isinstance(given, str) and 0 < len(given) < 4096 and "\0" not in given else None
+        if path is None or not path.is_relative_to(self.person.uploads) or not path.is_file():
+            raise UserError(say("begin.not_arrived"))
+        return path, Path(text_of(message, "name", limit=255) or path.name).name
+
+    def _part_seconds(self) -> float:
+        """How much of a film the model reads: what it said of itself when it was last loaded."""
+        for job in self.person.store.jobs.recent(owner_id=self.person.owner_id, kinds=("load",), limit=5):
+            frames, fps = job.result.get("frames"), job.result.get("fps")
+            if isinstance(frames, int) and isinstance(fps, int) and frames > 0 and fps > 0:
+                return frames / fps
+        return Canvas().frames / Canvas().fps
 
     def _begin_words(self, message: Message, _place: Place) -> Place:
         words = text_of(message, "words")
@@ -115,3 +175,13 @@ class Beginning:
         if job.status == "cancelled":
             return Place(), {"kind": "info", "text": say("begin.stopped")}
         return place, None
+
+
+def _second(message: Message, name: str) -> float | None:
+    """A time in a film; None when none was given. Raises UserError."""
+    value = message.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 86_400:
+        raise UserError(say("begin.no_second"))
+    return float(value)

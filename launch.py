@@ -51,6 +51,7 @@ COMMANDS = {
             ("--port N", "port of the page (default: 7860, or the next free one)"),
             ("--host ADDRESS", "address to listen on (default: 127.0.0.1, this machine only)"),
             ("--data-dir DIR", "where stories and media are kept (default: the user's data folder)"),
+            ("--window", "open a window of its own; closing it ends the program"),
             ("--no-browser", "do not open a browser window"),
             ("--starter PATH", "folder of the model to use (default: assets/starter)"),
         ),
@@ -106,6 +107,7 @@ COMMANDS = {
         "time the model and the page on this machine",
         "tests.bench.main",
         WORKSHOP,
+        arguments="[app]",
         options=(
             ("--json", "print one JSON object as the last line"),
             ("--quick", "few repetitions, and nothing that takes long: shows that everything runs"),

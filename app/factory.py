@@ -14,7 +14,9 @@ from app.catalogue import say, speak
 from app.director import Director
 from app.pages.desk import Desk
 from app.pages.examples import Examples, read_examples
+from app.pages.installed import app_routes
 from app.pages.view import UPLOAD_LIMIT
+from app.presence import Presence
 from app.routes import routes
 from app.security import Door, Gate
 from app.settings import Settings
@@ -58,8 +60,10 @@ def create_app(
     director: Director | None = None,
     examples: Examples | None = None,
     steps: int | None = None,
+    presence: Presence | None = None,
 ) -> StoryApp:
-    """`director` None: one on the settings' own store. `steps` None: as many as the model recommends."""
+    """`director` None: one on the settings' own store. `steps` None: as many as the model recommends. `presence`: who
+    wants to know which windows are open."""
     speak(settings.language)
     settings.make_folders()
     uploads = settings.data_dir / "uploads"
@@ -87,14 +91,14 @@ def create_app(
         story_room(desk)
     options: dict[str, Any] = {
         "app_kwargs": {
-            "routes": routes(desk),
+            "routes": [*routes(desk), *app_routes(presence)],
             "middleware": [Middleware(Gate, door=door)],
             "docs_url": None,
             "redoc_url": None,
         },
         "theme": theme(),
         "css": style(),
-        "head": head(),
+        "head": head(windowed=presence is not None),
         "max_file_size": UPLOAD_LIMIT,
         "ssr_mode": False,
         "enable_monitoring": False,

@@ -27,6 +27,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--port", type=int, help=f"port of the page (default: {DEFAULT_PORT}, or the next free one)")
     made.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
     made.add_argument("--data-dir", type=Path, help="where stories and media are kept")
+    made.add_argument("--window", action="store_true", help="open a window of its own; closing it ends the program")
     made.add_argument("--no-browser", action="store_true", help="do not open a browser window")
     made.add_argument("--starter", type=Path, help=f"folder of the model to use (default: {STARTER})")
     made.add_argument("--examples", type=Path, help=argparse.SUPPRESS)  # tests bring their own
@@ -53,29 +54,45 @@ def main(argv: list[str] | None = None) -> int:
 def serve(settings: Settings, arguments: argparse.Namespace) -> int:
     from app.factory import create_app
     from app.pages.examples import read_examples
+    from app.presence import Presence
+    from app.running import forget, remember, running
     from app.security import door_for, lasting_token
+    from app.window import Window
 
-    port = arguments.port or free_port(arguments.host)
     token = lasting_token(settings.data_dir)
+    if arguments.window and (link := running(settings.run_dir, token)):
+        say("The story room is open already: here is another window of it.")
+        Window(settings.data_dir / "window", Presence()).hand_over(link)
+        return 0
+    port = arguments.port or free_port(arguments.host)
+    presence = Presence() if arguments.window else None
     examples = read_examples(arguments.examples) if arguments.examples else None
-    app = create_app(settings, door_for(arguments.host, token), examples=examples, steps=arguments.steps)
+    door = door_for(arguments.host, token)
+    app = create_app(settings, door, examples=examples, steps=arguments.steps, presence=presence)
     over = threading.Event()
 
     def end(*_: Any) -> None:
         over.set()
 
-    signal.signal(signal.SIGTERM, end)
-    signal.signal(signal.SIGINT, end)
+    for name in ("SIGTERM", "SIGINT", "SIGHUP", "SIGBREAK"):  # the last two: a terminal that is closed
+        if (number := getattr(signal, name, None)) is not None:
+            signal.signal(number, end)
     app.director.start()
     try:
         address = app.launch(arguments.host, port)
         link = f"{address.replace('0.0.0.0', local_name(arguments.host))}?token={token}"
         say(f"The story room is open: {link}\nPress Ctrl-C here to close it. Stories are kept in {settings.data_dir}")
-        if not arguments.no_browser:
+        remember(settings.run_dir, address)
+        why_not = Window(settings.data_dir / "window", presence, over).show(link) if presence else ""
+        if why_not:
+            say(why_not)
+        if not arguments.no_browser and (why_not or presence is None):
             open_browser(link)
-        over.wait()
+        if why_not or presence is None:
+            over.wait()
         say("Closing …")
     finally:
+        forget(settings.run_dir)
         app.close()
     return 0
 

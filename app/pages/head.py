@@ -33,6 +33,7 @@ _LOOK = """
   const night = window.matchMedia("(prefers-color-scheme: dark)");
   const page = document.documentElement;
   page.lang = LANGUAGE;
+  page.dataset.window = WINDOW;
   const set = () => {
     let wish = null;
     try { wish = localStorage.getItem(KEY); } catch (error) { /* a browser that keeps nothing */ }
@@ -55,13 +56,16 @@ def paper() -> dict[str, str]:
     return dict(zip(("light", "dark"), found, strict=True))
 
 
-def head() -> str:
-    given = {"LANGUAGE": say("language.code"), "KEY": LOOK, "PAPER": paper()}
+def head(*, windowed: bool = False) -> str:
+    """`windowed`: the page says when it is opened and closed; see app.presence."""
+    given = {"LANGUAGE": say("language.code"), "KEY": LOOK, "PAPER": paper(), "WINDOW": "own" if windowed else ""}
     script = _LOOK
     for name, value in given.items():
         script = script.replace(name, json.dumps(value).replace("</", "<\\/"))
     return (
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark">'
+        '<link rel="manifest" href="/manifest.webmanifest" crossorigin="use-credentials">'
+        '<link rel="apple-touch-icon" href="/icon/icon-192.png">'
         f"<style>{''.join(_FACE.format(*face) for face in _FACES)}</style><script>{script}</script>"
     )

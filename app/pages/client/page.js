@@ -9,6 +9,7 @@ const toast = root.querySelector(".wn-notice");
 
 let view = null; // the last view from the server
 let busy = 0; // actions that are under way
+let flying = 0; // answers that are waited for
 let asked = 0; // views that were asked for; an answer that comes late is thrown away
 let pollTimer = null;
 let offline = 0;
@@ -92,6 +93,7 @@ function tell(notice) {
   if (notice.known && notice.known.length) {
     toast.append(h("ul.wn-known", {}, notice.known.map((word) => h("li", {}, word))));
   }
+  if (notice.typed) toast.append(h("blockquote.wn-typed", {}, T("wander.typed", { text: notice.typed })));
   if (notice.action) {
     toast.append(h("button.wn-link", { type: "button", onclick: () => act(notice.action.do, notice.action.with) }, notice.action.label));
   }
@@ -113,6 +115,8 @@ function fromAddress() {
 async function call(name, message) {
   const mine = ++asked;
   let answer = null;
+  clearTimeout(pollTimer); // what was asked for now must not be overtaken by the page's own looking
+  flying += 1;
   try {
     answer = await server[name](message);
     if (!answer || !answer.here) throw new Error("no view");
@@ -121,6 +125,10 @@ async function call(name, message) {
     if (offline > 1 || name === "act") {
       tell({ kind: "error", text: T("page.no_answer") });
     }
+    answer = null;
+  }
+  flying -= 1;
+  if (!answer) {
     plan();
     return null;
   }
@@ -132,13 +140,19 @@ async function call(name, message) {
   return answer;
 }
 
+// Which version of the story the person has seen: what was changed in another window is not written over unseen.
+function seen(details) {
+  const story = view && view.story;
+  return story && (!details || !details.story || details.story === story.id) ? { seen: story.version } : {};
+}
+
 async function act(what, details) {
   if (busy) return null;
   busy += 1;
   root.classList.add("wn-busy");
   clearTimeout(pollTimer);
   try {
-    return await call("act", { ...here(), ...(details || {}), do: what });
+    return await call("act", { ...here(), ...seen(details), ...(details || {}), do: what });
   } finally {
     busy -= 1;
     root.classList.remove("wn-busy");
@@ -165,7 +179,7 @@ const look = (where) => call("look", where || here());
 function plan() {
   clearTimeout(pollTimer);
   const working = view && (view.job || view.elsewhere || view.engine.waking || view.queue.open);
-  if (busy || (!working && !offline)) return;
+  if (busy || flying || (!working && !offline)) return;
   const wait = offline ? Math.min(5000, 700 * offline) : pace();
   pollTimer = setTimeout(() => look(), wait);
 }
@@ -249,6 +263,8 @@ let topKey = "";
 function drawTop() {
   const key = JSON.stringify([view.story, view.engine, view.page, view.reel, tools.map((tool) => (tool.key ? tool.key(view) : null))]);
   if (key === topKey) return;
+  const title = top_.querySelector(".wn-title");
+  if (title && title === document.activeElement && view.story && title.dataset.story === view.story.id) return; // later: nobody's typing is taken away
   topKey = key;
   const parts = [
     h("button.wn-brand", { type: "button", onclick: () => goHome(), "aria-label": T("page.name") + " " + T("page.all_stories") }, sun(), h("span", {}, T("page.name"))),
@@ -284,11 +300,12 @@ function sun() {
 }
 
 function titleField(story) {
-  const field = h("input.wn-title", { type: "text", value: story.title, "aria-label": T("page.story_title"), maxlength: 120, spellcheck: "false" });
+  const field = h("input.wn-title", { type: "text", value: story.title, "aria-label": T("page.story_title"), maxlength: 120, spellcheck: "false", "data-story": story.id });
   const keep = () => {
     const title = field.value.trim();
-    if (title && title !== story.title) act("rename", { story: story.id, title, from: "room" });
+    if (title && title !== story.title) act("rename", { story: story.id, title, was: story.title, from: "room" });
     else field.value = story.title;
+    drawTop(); // what came meanwhile
   };
   field.addEventListener("blur", keep);
   field.addEventListener("keydown", (event) => {

@@ -20,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from app.pages.saved import saved_part
 from app.settings import ROOT
 from app.store.errors import NotFound
 from app.store.media import SERVED
@@ -95,11 +96,23 @@ def routes(desk: Desk) -> list[Route]:
         done = BackgroundTask(target.unlink, missing_ok=True)
         return FileResponse(target, media_type="video/mp4", headers=headers, background=done)
 
+    async def scene(request: Request) -> Response:
+        """What a person takes along of one scene, under a name that says what it is."""
+        try:
+            saved = await run_in_threadpool(saved_part, desk, **request.path_params)
+        except NotFound:
+            return _gone()
+        headers = {"Content-Disposition": disposition(saved.name, saved.ext), "Cache-Control": "private, no-cache"}
+        if isinstance(saved.content, str):
+            return PlainTextResponse(saved.content, headers=headers)
+        return FileResponse(saved.content, headers=headers, media_type=SERVED[saved.ext])
+
     return [
         Route("/media/{name}", media),
         Route("/preview/{job}", preview),
         Route("/example/{name}", example),
         Route("/font/{name}", font),
+        Route("/scene/{take_id}/{part}", scene),
         Route("/reel/{scene}.mp4", reel),
     ]
 

@@ -17,6 +17,8 @@ from app.pages.place import Place
 from app.pages.view import Views
 from app.pages.wishes.alone import Alone
 from app.pages.wishes.begin import Beginning
+from app.pages.wishes.bible import Bible
+from app.pages.wishes.library import Library
 from app.pages.wishes.machine import Machine
 from app.pages.wishes.person import Message, Person, Question, Told, Wish, text_of
 from app.pages.wishes.queue import Queueing
@@ -44,8 +46,9 @@ class Desk:
         uploads: Path,
         steps: int | None = None,
         works_here: bool = False,
+        at_home: bool = False,
     ) -> None:
-        self.person = Person(director, owner_id, examples, uploads.resolve(), steps, works_here)
+        self.person = Person(director, owner_id, examples, uploads.resolve(), steps, works_here, at_home)
         self.director = director
         self.store = director.store
         self.owner_id = owner_id
@@ -54,6 +57,7 @@ class Desk:
         self.stories = self.person.stories
         self.views = Views(director, owner_id, examples)
         self.beginning = Beginning(self.person)
+        self.library = Library(self.person)
         self.wishes: dict[str, Wish] = {}
         self.questions: dict[str, Question] = {}
         for subject in (
@@ -62,6 +66,8 @@ class Desk:
             Wandering(self.person),
             Takes(self.person),
             Shelf(self.person),
+            self.library,
+            Bible(self.person),
             Machine(self.person),
             Recipes(self.person),
             Alone(self.person),
@@ -178,5 +184,5 @@ def kept(given: Message) -> dict[str, Any]:
     text = " · ".join(filter(None, written))
     if not text:
         return {}
-    again = {name: value for name, value in given.items() if name not in ("do", "seen")}
+    again = {name: value for name, value in given.items() if name not in ("do", "seen", "was")}
     return {"typed": text, "action": {"label": say("wander.anyway"), "do": text_of(given, "do"), "with": again}}

@@ -26,7 +26,8 @@ def strip_view(tree: Tree, path: tuple[Scene, ...], drawing: Collection[str] = (
 
 def scene_view(tree: Tree, scene: Scene, drawing: bool = False) -> dict[str, Any]:
     siblings = tree.roots if scene.parent_id is None else tree.siblings(scene.id)
-    media = scene.chosen.media if scene.chosen else {}
+    take = scene.chosen
+    media = take.media if take else {}
     return {
         "id": scene.id,
         "words": scene.words,
@@ -37,4 +38,7 @@ def scene_view(tree: Tree, scene: Scene, drawing: bool = False) -> dict[str, Any
         "ways": [sibling.id for sibling in siblings],
         "after": len(tree.children(scene.id)),
         "drawing": drawing,
+        "mode": scene.mode,
+        "seconds": round(take.seconds, 3) if take else None,
+        "take": take and {"id": take.id, "number": take.number, "kind": take.kind},
     }

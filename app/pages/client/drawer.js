@@ -31,5 +31,5 @@ const drawer = (() => {
   function shut() {
     if (node.open) node.close();
   }
-  return { open, shut, shows: (which) => node.open && name === which, told: (now) => { if (refill && node.open) refill(now, body); } };
+  return { open, shut, body: () => body, shows: (which) => node.open && name === which, told: (now) => { if (refill && node.open) refill(now, body); } };
 })();

@@ -1,4 +1,4 @@
-// The stage and its player. Two <video> elements take turns: while one plays, the other has the next scene ready.
+// The stage: the scene that is shown, the film of the path, and what is being drawn. How a film plays is in play.js.
 
 const player = (() => {
   const make = () => h("video.wn-video", { playsinline: true, preload: "auto", tabindex: "-1", "aria-hidden": "true", disablepictureinpicture: true });
@@ -13,109 +13,118 @@ const player = (() => {
   const progress = h("div.wn-progress", { hidden: true }, h("div.wn-row", {}, progressText, cancel), barBox);
   const screen = h("div.wn-screen", {}, poster, ...videos, preview, blank, progress);
   const caption = h("p.wn-caption");
-  const dots = h("div.wn-dots", { "aria-hidden": "true" });
   const playAll = h("button.wn-second.wn-play", { type: "button", onclick: () => toggle() });
-  const replay = h("button.wn-quiet", { type: "button", onclick: () => play(current(), current()), title: T("stage.replay_title") }, icon("again"), h("span", {}, T("stage.replay")));
-  const full = h("button.wn-quiet", { type: "button", "aria-label": T("stage.full"), title: T("stage.full"), onclick: () => fullScreen() }, icon("full"));
-  const bar2 = h("div.wn-transport", {}, playAll, replay, dots, full);
+  const playHere = h("button.wn-quiet.wn-play-here", { type: "button", onclick: () => play(current()) }, icon("play"), h("span", {}, T("play.here")));
+  const halt = h("button.wn-quiet.wn-halt", { type: "button", hidden: true, onclick: () => stop() }, icon("stop"), h("span", {}, T("play.stop")));
+  const replay = h("button.wn-quiet.wn-replay", { type: "button", onclick: () => play(current(), current()), "aria-label": T("stage.replay_title"), title: T("stage.replay_title") }, icon("again"));
+  const full = h("button.wn-quiet.wn-full", { type: "button", "aria-label": T("stage.full"), title: T("stage.full"), onclick: () => fullScreen() }, icon("full"));
+  const bar2 = h("div.wn-transport", {}, playAll, playHere, halt, h("span.wn-grow"), replay, full);
+  const filmBar = makeFilmBar((at, share) => goTo(at, share));
+  const tools_ = h("div.wn-scene-tools");
   const below = h("div.wn-below"); // where other parts put what belongs to the scene that is shown
-  const node = h("section.wn-stage", { "aria-label": T("stage.name") }, screen, caption, bar2, below);
+  const node = h("section.wn-stage", { "aria-label": T("stage.name") }, screen, caption, filmBar.node, bar2, tools_, below);
 
   let front = 0;
-  let run = null; // {list, at, last} while playing
   let shownClip = null;
   let first = true;
 
   const path = () => (view && view.path) || [];
   const current = () => Math.max(0, path().findIndex((one) => one.id === view.here.scene));
 
+  // Where the browser cannot give an element the whole screen (iPhones), the stage covers the page instead.
+  const isFull = () => document.fullscreenElement === node || node.classList.contains("wn-cinema");
   function fullScreen() {
-    if (document.fullscreenElement) document.exitFullscreen();
-    else if (node.requestFullscreen) node.requestFullscreen().catch(() => {});
+    if (document.fullscreenElement) return document.exitFullscreen();
+    if (node.classList.contains("wn-cinema")) return cinema(false);
+    if (node.requestFullscreen) node.requestFullscreen().catch(() => cinema(true));
+    else cinema(true);
   }
+  function cinema(on) {
+    node.classList.toggle("wn-cinema", on);
+    looks();
+  }
+  document.addEventListener("fullscreenchange", () => looks());
+  let quiet = null;
+  function looks() {
+    const on = isFull();
+    node.classList.toggle("wn-whole", on);
+    full.setAttribute("aria-label", T(on ? "play.leave_full" : "stage.full"));
+    full.title = T(on ? "play.leave_full" : "stage.full");
+    awake();
+  }
+  // On the whole screen the controls step back while the film plays and nobody moves.
+  function awake() {
+    clearTimeout(quiet);
+    node.classList.remove("wn-asleep");
+    if (isFull() && film.state() === "playing") quiet = setTimeout(() => node.classList.add("wn-asleep"), 2600);
+  }
+  for (const name of ["pointermove", "pointerdown", "keydown", "focusin"]) node.addEventListener(name, () => awake());
 
-  function label(playing) {
-    playAll.replaceChildren(icon(playing ? "pause" : "play"), h("span", {}, T(playing ? "stage.stop" : "stage.play")));
+  function label(state) {
+    const playing = state === "playing";
+    playAll.replaceChildren(icon(playing ? "pause" : "play"), h("span", {}, T(playing ? "play.pause" : state === "paused" ? "play.resume" : "stage.play")));
     playAll.dataset.playing = playing ? "yes" : "no";
+    halt.hidden = state === "stopped";
+    playHere.hidden = state !== "stopped" || current() === 0 || !ready();
+    replay.hidden = state !== "stopped" || !ready();
   }
-  label(false);
+  const ready = () => !!(path()[current()] || {}).clip;
 
   function raise(index) {
     videos.forEach((video, at) => video.classList.toggle("wn-front", at === index));
     front = index;
   }
 
-  function load(video, clip) {
-    if (video.dataset.clip === clip) return;
-    video.dataset.clip = clip;
-    video.src = media(clip);
-    video.load();
-  }
-
-  // Show `video` only once it has a picture, so that nothing flashes between two scenes.
-  function whenPainted(video, then) {
-    if (video.requestVideoFrameCallback) video.requestVideoFrameCallback(() => then());
-    else video.addEventListener("playing", then, { once: true });
-  }
-
-  function play(from, to) {
-    const list = path().map((one, at) => ({ ...one, at })).filter((one) => one.clip && one.at >= from && one.at <= to);
-    if (!list.length) return;
-    stop(true);
-    run = { list, at: 0 };
-    root.classList.add("wn-playing");
-    label(true);
-    begin(videos[1 - front], 1 - front);
-  }
-
-  function begin(video, index) {
-    const mine = run;
-    const one = run.list[run.at];
-    load(video, one.clip);
-    video.muted = false;
-    video.currentTime = 0;
-    whenPainted(video, () => { if (run === mine) raise(index); });
-    video.onended = () => { if (run === mine) next(index); };
-    video.onerror = () => { if (run === mine) next(index); };
-    video.play().catch(() => {
-      video.muted = true; // a browser that wants silence first
-      video.play().catch(() => { if (run === mine) stop(); });
-    });
-    caption.textContent = one.words;
-    strip.mark(one.id);
-    mark(one.at);
-    const following = run.list[run.at + 1];
-    if (following) load(videos[1 - index], following.clip);
-  }
-
-  function next(index) {
-    run.at += 1;
-    root.dataset.played = String(Number(root.dataset.played || 0) + 1);
-    if (run.at >= run.list.length) return stop();
-    begin(videos[1 - index], 1 - index);
-  }
-
-  function stop(quiet) {
-    const was = run;
-    run = null;
-    videos.forEach((video) => { video.pause(); video.onended = null; });
-    root.classList.remove("wn-playing");
-    label(false);
-    strip.mark(null);
-    mark(-1);
-    if (was && !quiet && view && view.page === "room") {
+  const film = makeFilm(videos, raise, {
+    scene(one) {
+      caption.textContent = one.words;
+      announce(T("play.scene", { n: one.at + 1, words: one.words }));
+      strip.mark(one.id);
+    },
+    over() { root.dataset.played = String(Number(root.dataset.played || 0) + 1); },
+    time(at, share) { filmBar.mark(film.list()[at] ? barAt(film.list()[at].id) : -1, share); },
+    state(state, last, silent) {
+      root.classList.toggle("wn-playing", state === "playing");
+      root.classList.toggle("wn-paused", state === "paused");
+      label(state);
+      awake();
+      if (state !== "stopped") return;
+      strip.mark(null);
+      filmBar.mark(-1, 0);
+      if (silent || !view || view.page !== "room") return;
       const one = path()[current()];
       caption.textContent = one ? one.words : "";
-      const last = was.list[Math.min(was.at, was.list.length - 1)];
       if (one && last.id !== one.id) rest(one, false);
-    }
-  }
+    },
+  });
+  const { load, whenPainted, stop } = film;
+  const playable = () => path().map((one, at) => ({ ...one, at })).filter((one) => one.clip);
+  const barAt = (id) => playable().findIndex((one) => one.id === id);
 
-  const toggle = () => (run ? stop() : play(0, path().length - 1));
-
-  function mark(at) {
-    [...dots.children].forEach((dot, index) => dot.classList.toggle("wn-on", index === at));
+  function play(from, to) {
+    film.play(playable().filter((one) => one.at >= from && one.at <= (to === undefined ? Infinity : to)), 0, front);
   }
+  // A press on the film's bar: there, in the film of the whole path.
+  function goTo(at, share) {
+    const list = playable();
+    if (!list[at]) return;
+    if (film.state() === "stopped" || film.list().length !== list.length) film.play(list, at, front);
+    if (share || film.at() !== at) film.seek(at, share);
+  }
+  // Arrow keys while a film runs. False when there is none: they then walk along the strip.
+  function step(by) {
+    if (film.state() === "stopped") return false;
+    film.seek(film.at() + by);
+    return true;
+  }
+  function leave() {
+    if (document.fullscreenElement === node) document.exitFullscreen();
+    else if (node.classList.contains("wn-cinema")) cinema(false);
+    else if (film.state() !== "stopped") stop();
+    else return false;
+    return true;
+  }
+  const toggle = () => (film.state() === "playing" ? film.pause() : film.state() === "paused" ? film.resume() : play(0));
 
   // The chosen scene: played once when it comes new, then at rest on its last picture. What was shown before stays until
   // the clip has something to show; the last picture must not give the ending away.
@@ -135,12 +144,23 @@ const player = (() => {
     video.onended = null;
     video.currentTime = 0;
     whenPainted(video, () => {
-      if (run || shownClip !== one.clip) return;
+      if (film.state() !== "stopped" || shownClip !== one.clip) return;
       raise(index);
       settle();
     });
-    video.play().catch(() => { if (!run && shownClip === one.clip) stand(); });
+    video.play().catch(() => { if (film.state() === "stopped" && shownClip === one.clip) stand(); });
   }
+
+  // Another take of the scene, shown large without being chosen: {id, number, kind, clip, last, thumb}; null: the chosen one.
+  let peeked = null;
+  function peek(take) {
+    if (film.state() !== "stopped") stop(true);
+    peeked = take ? { scene: view.here.scene, take } : null;
+    const one = path()[current()];
+    if (one) rest(shown(one), !!take);
+    if (view) drawTools(view, one);
+  }
+  const shown = (one) => (peeked && one && peeked.scene === one.id ? { ...one, ...peeked.take, id: one.id, words: one.words, take: peeked.take } : one);
 
   function before_(now, one) {
     const earlier = now.path[now.path.indexOf(one) - 1];
@@ -153,8 +173,10 @@ const player = (() => {
     const drawing = job && (job.kind === "draw" || job.kind === "describe");
     blank.hidden = !!(one && (one.clip || one.thumb)) || !!now.still || !!(job && job.preview);
     blank.lastChild.textContent = drawing ? "" : T("stage.not_drawn");
-    if (one && !run && (one.clip !== shownClip || first || !before || before.here.scene !== now.here.scene)) {
-      rest(one, true);
+    const still_ = film.state() === "stopped";
+    if (before && before.here.scene !== now.here.scene) peeked = null;
+    if (one && still_ && (shown(one).clip !== shownClip || first || !before || before.here.scene !== now.here.scene)) {
+      rest(shown(one), true);
       first = false;
     } else if (!one || (!one.clip && !one.thumb)) {
       // nothing of its own yet: what was brought in, or how the scene before ended
@@ -165,13 +187,28 @@ const player = (() => {
       raise(-1);
       shownClip = null;
     }
-    if (!run) caption.textContent = drawing && job.kind === "draw" ? job.words || "" : one ? one.words : "";
+    if (still_) caption.textContent = drawing && job.kind === "draw" ? job.words || "" : one ? one.words : "";
     const many = now.path.filter((scene) => scene.clip).length;
     bar2.hidden = !now.path.length;
     bar2.style.visibility = many ? "visible" : "hidden"; // keeps its place, so that nothing jumps
-    replay.hidden = !(one && one.clip);
-    if (dots.children.length !== now.path.length) dots.replaceChildren(...now.path.map(() => h("i")));
+    filmBar.draw(playable());
+    filmBar.node.hidden = many < 2;
+    label(film.state());
+    drawTools(now, one);
     drawProgress(job, drawing);
+  }
+
+  // What can be done with the take that is shown; parts bring their own buttons by addTakeTool.
+  let toolsKey = "";
+  function drawTools(now, one) {
+    const made = !!(one && one.take);
+    one = shown(one);
+    const key = JSON.stringify([made && one, takeTools.map((tool) => (tool.key ? tool.key(now, one) : null))]);
+    if (key === toolsKey) return;
+    toolsKey = key;
+    const had = tools_.contains(document.activeElement) && document.activeElement.dataset.tool;
+    tools_.replaceChildren(...(made ? takeTools.map((tool) => tool.node(one.take, now, one)).filter(Boolean) : []));
+    if (had) (tools_.querySelector('[data-tool="' + had + '"]') || playAll).focus();
   }
 
   function drawProgress(job, drawing) {
@@ -190,7 +227,7 @@ const player = (() => {
     barBox.classList.toggle("wn-waiting", !job.total);
     progressText.textContent = job.text;
     cancel.disabled = !!job.cancelling;
-    cancel.textContent = T(job.cancelling ? "progress.stopping" : "stage.stop");
+    cancel.textContent = T(job.cancelling ? "progress.stopping" : takes.severalComing() ? "takes.stop_this" : "stage.stop");
     if (job.preview && preview.dataset.src !== job.preview) {
       preview.dataset.src = job.preview;
       const fresh = new Image();
@@ -208,5 +245,6 @@ const player = (() => {
     preview.style.filter = "blur(" + (Math.max(0, 1 - share) * 2.5).toFixed(1) + "px)";
   }
 
-  return { node, below, screen, bar: bar2, draw, play, stop, toggle, forget: () => { shownClip = null; first = true; } };
+  label("stopped");
+  return { node, below, screen, bar: bar2, draw, play, stop, toggle, step, leave, peek, fullScreen, forget: () => { shownClip = null; first = true; peeked = null; toolsKey = ""; } };
 })();

@@ -19,6 +19,7 @@ from app.pages.wishes.alone import Alone
 from app.pages.wishes.begin import Beginning
 from app.pages.wishes.bible import Bible
 from app.pages.wishes.library import Library
+from app.pages.wishes.engine import EngineRoom
 from app.pages.wishes.machine import Machine
 from app.pages.wishes.person import Message, Person, Question, Told, Wish, text_of
 from app.pages.wishes.queue import Queueing
@@ -72,6 +73,7 @@ class Desk:
             Recipes(self.person),
             Alone(self.person),
             Queueing(self.person),
+            EngineRoom(self.person),
         ):
             self.wishes.update(subject.wishes)
             self.questions.update(getattr(subject, "questions", {}))
@@ -166,7 +168,7 @@ class Desk:
     # inside -----------------------------------------------------------------------------------------------------
 
     def _wake(self) -> None:
-        if not self.settings.in_process and self.director.worker_state() is None:
+        if not self.settings.in_process and not self.director.engine.broken() and self.director.worker_state() is None:
             self.director.submit_load(self.person.owner_id)
 
     def _work_here(self) -> None:

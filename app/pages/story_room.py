@@ -39,6 +39,7 @@ SCRIPTS = (
     "begin.js",
     "alone.js",
     "queue.js",
+    "engine.js",
     "tree.js",
     "map.js",
     "undo.js",
@@ -60,6 +61,7 @@ STYLES = (
     "alone.css",
     "takes.css",
     "queue.css",
+    "engine.css",
     "help.css",
 )
 FRAME = """

@@ -19,12 +19,13 @@ def step_text(step: Step) -> str:
     return say(known, number=step.number)
 
 
-def undo_view(steps: tuple[Step | None, Step | None]) -> dict[str, str | None]:
-    back, forth = steps
-    return {
-        "undo": None if back is None else say("undo.undo", what=step_text(back)),
-        "redo": None if forth is None else say("undo.redo", what=step_text(forth)),
-    }
+def undo_view(steps: tuple[Step | None, Step | None]) -> dict[str, Any]:
+    """What the two buttons say, and which op each means: {"undo", "undo_step", "redo", "redo_step"}."""
+    view: dict[str, Any] = {}
+    for name, step in zip(("undo", "redo"), steps, strict=True):
+        view[name] = None if step is None else say(f"undo.{name}", what=step_text(step))
+        view[f"{name}_step"] = None if step is None else step.op
+    return view
 
 
 def retelling_view(jobs: Iterable[Job]) -> dict[str, Any] | None:

@@ -22,3 +22,6 @@ class StaleStory(UserError):
 
 class SchemaError(WhatNextError):
     pass
+
+
+CHANGED = "This story was changed in another window: look at it as it is now, then try again."

@@ -42,6 +42,7 @@ class Op:
 class Step:
     """What undo or redo would do next. `number`: of the scene that it is about, counted from the beginning."""
 
+    op: int  # its place in the history
     kind: str
     scene_id: str | None = None
     number: int | None = None
@@ -129,8 +130,8 @@ def step_of(session: Session, op: OpRow | None) -> Step | None:
         row = session.get(TABLES[table], row_id)
         scene = session.get(SceneRow, row.scene_id) if isinstance(row, TakeRow) else row
         if isinstance(scene, SceneRow):
-            return Step(op.kind, scene.id, scene.depth + 1)
-    return Step(op.kind)
+            return Step(op.number or 0, op.kind, scene.id, scene.depth + 1)
+    return Step(op.number or 0, op.kind)
 
 
 def forget(session: Session, story_id: str, scenes: Collection[str], takes: Collection[str]) -> None:

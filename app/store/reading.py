@@ -13,7 +13,7 @@ from sqlmodel import Session, col, func, select
 
 from app.store import oplog
 from app.store.database import Database
-from app.store.errors import NotFound, StaleStory
+from app.store.errors import CHANGED, NotFound, StaleStory
 from app.store.media import Media
 from app.store.models import RecipeRow, SceneRow, StoryRow, TakeRow, VerdictRow
 from app.store.rows import scenes_from, stories_from, takes_from
@@ -239,7 +239,7 @@ class StoryReader:
         if row is None or self.owner_id not in (None, row.owner_id):
             raise NotFound("There is no such story; it may have been erased.")
         if expected_version is not None and expected_version != row.version:
-            raise StaleStory("This story was changed in another window: look at it as it is now, then try again.")
+            raise StaleStory(CHANGED)
         return row
 
     def _scene(

@@ -14,7 +14,7 @@ from app.identity import now
 from app.store import oplog
 from app.store.duplicate import duplicate_in
 from app.store.erasing import Eraser
-from app.store.errors import NotFound
+from app.store.errors import CHANGED, NotFound, StaleStory
 from app.store.media import Media, MediaFile
 from app.store.models import JobRow, MediaLinkRow, MediaRow, SceneRow, StoryRow
 from app.store.rows import scenes_from, stories_from
@@ -287,20 +287,22 @@ class Stories(Eraser):
                 back = None
             return oplog.step_of(session, back), oplog.step_of(session, oplog.next_redo(session, story))
 
-    def undo(self, story_id: str, *, expected_version: int | None = None) -> str | None:
+    def undo(self, story_id: str, *, expected: int | None = None) -> str | None:
         """Take back the latest change; returns its kind, or None when there is nothing to take back. The story then
-        stands where the change was."""
-        return self._walk(story_id, oplog.next_undo, oplog.undo, expected_version)
+        stands where the change was. `expected`: the op of the step that the person saw; another one is refused."""
+        return self._walk(story_id, oplog.next_undo, oplog.undo, expected)
 
-    def redo(self, story_id: str, *, expected_version: int | None = None) -> str | None:
-        return self._walk(story_id, oplog.next_redo, oplog.redo, expected_version)
+    def redo(self, story_id: str, *, expected: int | None = None) -> str | None:
+        return self._walk(story_id, oplog.next_redo, oplog.redo, expected)
 
     # inside -----------------------------------------------------------------------------------------------------
 
-    def _walk(self, story_id: str, find: Any, walk: Any, expected_version: int | None) -> str | None:
+    def _walk(self, story_id: str, find: Any, walk: Any, expected: int | None) -> str | None:
         with self.database.transaction() as session:
-            story = self._story(session, story_id, expected_version)
+            story = self._story(session, story_id)
             step = oplog.step_of(session, find(session, story))
+            if expected is not None and (step is None or step.op != expected):
+                raise StaleStory(CHANGED)
             kind: str | None = walk(session, story)
             session.flush()
             if step is not None and step.scene_id is not None:

@@ -211,6 +211,7 @@ function show(next) {
     window.scrollTo(0, 0);
   }
   drawTop();
+  engineNote.draw(next);
   (part === "room" ? room : home).draw(next, before);
   document.title = (next.story ? next.story.title + " · " : "") + T("page.name");
   drawer.told(next);

@@ -63,11 +63,11 @@ const words = (() => {
       const next = h("button.wn-first.wn-next", { type: "button", "data-primary": "", onclick: ask }, T("words.next"), h("kbd", {}, "N"));
       add(
         h("p.wn-kicker", {}, at === 0 ? T("words.beginning") : T("words.scene", { n: at + 1 })),
-        h("p.wn-said", {}, one ? one.words || one.seen || "" : ""),
+        parts.said = h("p.wn-said", {}, one ? one.words || one.seen || "" : ""),
         one && one.seen ? h("p.wn-small", {}, T("words.understood", { words: one.seen })) : null,
-        troubleBox(now), steerField(now.steer), next, ...extras.map((make) => make(now, one)),
-        now.draft ? h("button.wn-link", { type: "button", onclick: () => { keep(now.draft, { hidden: false }); draw(view); } }, T("words.show_again")) : null,
-        one && one.after ? h("p.wn-hint", {}, icon("branch"), T("words.goes_on")) : null);
+        troubleBox(now), steerField(now.steer),
+        one && one.after ? h("p.wn-hint.wn-new-way", {}, icon("branch"), T("wander.new_way")) : null, next, ...extras.map((make) => make(now, one)),
+        now.draft ? h("button.wn-link", { type: "button", onclick: () => { keep(now.draft, { hidden: false }); draw(view); } }, T("words.show_again")) : null);
       parts.next = next;
     },
 
@@ -119,13 +119,15 @@ const words = (() => {
         if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); drawAgain(); }
       });
       parts.box = box;
+      parts.was = one.words;
       add(
         h("p.wn-kicker", {}, T("words.scene_undrawn", { n: now.path.indexOf(one) + 1 })),
         troubleBox(now),
         h("div.wn-field", {}, h("label", { for: "wn-edit" }, T("words.to_draw")), box),
         h("div.wn-row", {},
           h("button.wn-first", { type: "button", "data-primary": "", onclick: drawAgain }, T("words.draw"), h("kbd", {}, T("words.enter"))), takes.chooser(),
-          h("button.wn-quiet", { type: "button", onclick: () => act("trash_scene") }, T("words.throw_away"))));
+          h("button.wn-quiet", { type: "button", onclick: () => act("trash_scene") }, T("words.throw_away"))),
+        retell.drawRest(now, one));
     },
 
     drawing(now) {
@@ -160,7 +162,7 @@ const words = (() => {
   function drawAgain() {
     const text = parts.box.value.trim();
     if (!text) return parts.box.focus();
-    act("redraw", { words: text, takes: takes.wanted() });
+    act("redraw", { words: text, was: parts.was, takes: takes.wanted() });
   }
 
   function drawIt() {
@@ -215,6 +217,9 @@ const words = (() => {
       }
       announce(SAYS[node.dataset.kind](now));
     }
+    const one = here_(now); // undo, or another window, may have changed the words; what is being written here stays
+    if (parts.said && one && parts.said.textContent !== (one.words || one.seen || "")) parts.said.textContent = one.words || one.seen || "";
+    if (parts.was !== undefined && one && one.words !== parts.was && parts.box.value === parts.was) parts.box.value = parts.was = one.words;
     if (parts.status && now.job) parts.status.textContent = now.job.text;
     if (node.dataset.kind === "thinking") {
       const lines = now.job.alternatives.length ? now.job.alternatives : [{ text: "", done: false }];

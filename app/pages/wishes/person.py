@@ -13,6 +13,7 @@ from app.pages.examples import Examples
 from app.pages.place import Place
 from app.settings import Settings
 from app.store import Store
+from app.store.errors import CHANGED, StaleStory
 from app.store.outline import outline
 from app.store.stories import Stories
 from app.story import Scene
@@ -43,7 +44,8 @@ Question = Callable[[Message, Place], dict[str, Any]]  # changes nothing; the an
 @dataclass(frozen=True)
 class Person:
     """`uploads` is the only folder that a brought file may lie in; `steps` overrides the drawing steps that the model
-    recommends; `works_here`: what is asked for is done in this process, there is no worker."""
+    recommends; `works_here`: what is asked for is done in this process, there is no worker; `at_home`: only this very
+    machine can talk to the page, so whoever does sits in front of it."""
 
     director: Director
     owner_id: str
@@ -51,6 +53,7 @@ class Person:
     uploads: Path
     steps: int | None = None
     works_here: bool = False
+    at_home: bool = False
 
     @property
     def store(self) -> Store:
@@ -88,10 +91,17 @@ def text_of(message: Message, name: str, *, limit: int = MAX_TEXT) -> str:
     return text
 
 
-def seen_of(message: Message) -> int | None:
+def seen_of(message: Message, name: str = "seen") -> int | None:
     """The version of the story that the page showed when this was asked; see app.store.errors.StaleStory."""
-    value = message.get("seen")
+    value = message.get(name)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def unchanged(message: Message, now: str) -> None:
+    """A text that is written over must be the one that the person saw (`was`) when they began to write."""
+    was = message.get("was")
+    if isinstance(was, str) and was != now:
+        raise StaleStory(CHANGED)
 
 
 def number_of(message: Message, name: str, otherwise: int, *, least: int, most: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.catalogue import say
 from app.pages.place import Place
-from app.pages.wishes.person import Message, Person, Told, Wish, seen_of, text_of
+from app.pages.wishes.person import Message, Person, Told, Wish, seen_of, text_of, unchanged
 from nsp_core.errors import UserError
 
 
@@ -21,6 +21,7 @@ class Shelf:
         title = text_of(message, "title", limit=120)
         if not title:
             raise UserError(say("shelf.needs_title"))
+        unchanged(message, self.person.stories.story(place.story or "").title)
         self.person.stories.rename(place.story or "", title, expected_version=seen_of(message))
         return self._stay(message, place)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.catalogue import say
 from app.pages.place import Place
-from app.pages.wishes.person import Message, Person, Wish, seen_of, text_of
+from app.pages.wishes.person import Message, Person, Wish, seen_of, text_of, unchanged
 from app.pages.wishes.takes import takes_asked
 from app.story import Scene
 from nsp_core.errors import UserError
@@ -66,6 +66,7 @@ class Telling:
         scene = self.person.scene(place)
         words, takes = text_of(message, "words") or scene.words, takes_asked(message)
         if words != scene.words:
+            unchanged(message, scene.words)
             scene = self.person.stories.edit_words(scene.id, words, expected_version=seen_of(message))
         self._draw_soon(scene, takes)
         return place

@@ -14,7 +14,7 @@ from app.catalogue import say
 from app.pages.map_view import map_view
 from app.pages.place import Place
 from app.pages.wander_view import step_text, thrown_away_view
-from app.pages.wishes.person import Message, Person, Question, Told, Wish, seen_of, text_of
+from app.pages.wishes.person import Message, Person, Question, Told, Wish, seen_of, text_of, unchanged
 from app.store.erasing import Erased
 from app.store.models import SceneRow
 from app.store.outline import outline, takes_thrown_away
@@ -49,15 +49,15 @@ class Wandering:
         step, _ = self.person.stories.steps(place.story or "")
         if step is None:
             raise UserError(say("undo.nothing"))
-        self.person.stories.undo(place.story or "", expected_version=seen_of(message))
-        again = {"label": say("undo.again"), "do": "redo", "with": {}}
+        self.person.stories.undo(place.story or "", expected=seen_of(message, "step"))
+        again = {"label": say("undo.again"), "do": "redo", "with": {"step": step.op}}
         return Told(self._after(place, step.scene_id), say("undo.undone", what=step_text(step)), again)
 
     def _redo(self, message: Message, place: Place) -> Told:
         _, step = self.person.stories.steps(place.story or "")
         if step is None:
             raise UserError(say("undo.nothing_again"))
-        self.person.stories.redo(place.story or "", expected_version=seen_of(message))
+        self.person.stories.redo(place.story or "", expected=seen_of(message, "step"))
         return Told(self._after(place, step.scene_id), say("undo.redone", what=step_text(step)))
 
     def _after(self, place: Place, changed: str | None) -> Place:
@@ -83,8 +83,12 @@ class Wandering:
         return Place(scene.story_id, made[0])
 
     def _draw_rest(self, message: Message, place: Place) -> Place:
-        """The scenes from here to `last` that have no pictures, one after the other."""
+        """The scenes from here to `last` without pictures, in turn; this one with new words when some are given."""
         scene = self.person.scene(place)
+        words = text_of(message, "words") or scene.words
+        if words != scene.words:
+            unchanged(message, scene.words)
+            self.person.stories.edit_words(scene.id, words, expected_version=seen_of(message))
         path = self.person.stories.path_to(text_of(message, "last", limit=64) or scene.id)
         if scene.id not in [one.id for one in path]:
             raise UserError(say("wander.not_after"))

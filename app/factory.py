@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.middleware import Middleware
 
+from app.budget import MOST_WAITING, JobBudget
 from app.catalogue import say, speak
 from app.director import Director
 from app.pages.desk import Desk
@@ -18,7 +19,7 @@ from app.pages.installed import app_routes
 from app.pages.view import UPLOAD_LIMIT
 from app.presence import Presence
 from app.routes import routes
-from app.security import Door, Gate
+from app.security import LOOPBACK, Door, Gate
 from app.settings import Settings
 from app.store import open_store
 
@@ -77,6 +78,8 @@ def create_app(
     from app.pages.story_room import story_room, style, theme
 
     director = director or Director(open_store(settings))
+    if settings.public:
+        director.allow = JobBudget(lambda: len(director.store.jobs.recent(open_only=True, limit=MOST_WAITING)))
     desk = Desk(
         director,
         director.store.local_owner(),
@@ -84,6 +87,7 @@ def create_app(
         uploads=uploads,
         steps=steps,
         works_here=settings.in_process,
+        at_home=door.hosts <= set(LOOPBACK) and not door.any_address and not settings.public,
     )
     with gr.Blocks(
         title=say("page.name"), analytics_enabled=False, delete_cache=CACHE_SWEEP, fill_width=True

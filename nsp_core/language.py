@@ -18,6 +18,14 @@ _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
 _GAP = re.compile(r"[,;:]?\s+([.,;:!?])|\s+")  # what is left where a word was taken out
 
 
+_END = re.compile(r"(?<=[.!?。！？])\s*|\n+")  # noqa: RUF001
+
+
+def sentences(text: str) -> tuple[str, ...]:
+    """`text` in pieces that end with a stop or a line."""
+    return tuple(piece.strip() for piece in _END.split(text) if piece.strip())
+
+
 @dataclass(frozen=True)
 class Language:
     words: frozenset[str]
@@ -48,6 +56,10 @@ class Language:
                 f"I don't know that yet: {named}. I know the picture-book world, for example: {self.examples[0]}",
                 self.examples,
             )
+
+    def reads(self, text: str) -> bool:
+        """Whether every word of `text` was learnt, and there is one."""
+        return not self.unknown(text) and _WORD.search(self.plain(text)) is not None
 
     def save(self, folder: Path) -> None:
         value = {"version": self.version, "words": sorted(self.words), "examples": list(self.examples)}

@@ -10,19 +10,22 @@ from typing import Any
 from app.catalogue import say
 from app.director import Director
 from app.pages.alone_view import alone_view
+from app.pages.engine_view import because, engine_view
 from app.pages.examples import Examples
 from app.pages.place import Place
 from app.pages.progress import job_view
 from app.pages.queue_view import queue_badge
-from app.pages.stories import shelf_view
+from app.pages.stories import FIRST_PAGE, shelf_view
 from app.pages.strip import shown_path, strip_view
 from app.pages.takes_view import Behind, shown_job, takes_view
 from app.pages.wander_view import retelling_view, trouble_of, undo_view
 from app.store.errors import NotFound
+from app.store.owners import shelf_order
 from app.store.jobs import Job
 from app.store.queue import Queue
 from app.story import Scene, Story, Tree
 
+MOST_TRASH = 60  # stories that are listed
 UPLOAD_LIMIT = 200 * 2**20
 
 
@@ -64,17 +67,28 @@ class Views:
                 {"name": one.name, "title": one.title, "words": one.words, "image": one.image}
                 for one in self.examples.all
             ],
-            "stories": [one for one in shelf_view(self.stories.list_stories()) if one["scenes"]],
-            "trash": [one for one in shelf_view(self.stories.list_stories(trashed=True, limit=20)) if one["scenes"]],
+            **self._shelf(),
             "waiting": self._waiting(),
             "limits": {"upload": UPLOAD_LIMIT},
+        }
+
+    def _shelf(self) -> dict[str, Any]:
+        """The first page of the shelf, what was opened last, and the things thrown away."""
+        order = shelf_order(self.store.database, self.owner_id)
+        latest = self.stories.list_stories(begun=True, order="opened", limit=1)
+        return {
+            "stories": shelf_view(self.stories.list_stories(begun=True, order=order, limit=FIRST_PAGE)),
+            "shelf": {"order": order, "count": self.stories.count_stories(begun=True)},
+            "latest": shelf_view(latest)[0] if latest else None,
+            "trash": shelf_view(self.stories.list_stories(trashed=True, limit=MOST_TRASH)),
+            "trashed": self.stories.count_stories(trashed=True),
         }
 
     def reading(self, job: Job) -> dict[str, Any]:
         """A picture before it is a scene: being looked at, or waiting for the person's decision."""
         view = {**self._frame("room", Place(reading=job.id)), "path": []}
         if job.is_open:
-            return {**view, "job": job_view(job)}
+            return {**view, "job": job_view(job, because=because(self.director))}
         media = job.result.get("media", {})
         return {
             **view,
@@ -101,7 +115,7 @@ class Views:
             **self._frame("room", Place(story.id, here.id)),
             "story": {"id": story.id, "title": story.title, "version": story.version},
             "path": strip_view(tree, path, drawing),
-            "job": job_view(job, here.words) if job else None,
+            "job": job_view(job, here.words, because(self.director)) if job else None,
             "elsewhere": len(open_jobs) - (job is not None),
             "alone": alone_view(recent),
             "retelling": retelling_view(open_jobs),
@@ -151,7 +165,7 @@ class Views:
         return {
             "page": page,
             "here": place.json(),
-            "engine": self._engine(),
+            "engine": engine_view(self.director),
             "notice": None,
             "story": None,
             "job": None,
@@ -165,12 +179,3 @@ class Views:
             "still": None,
             "path": [],
         }
-
-    def _engine(self) -> dict[str, Any]:
-        """What the model's process is doing, when that is worth a word."""
-        if self.director.trouble:
-            return {"state": "failed", "text": say("view.cannot_start"), "title": self.director.trouble}
-        worker = self.director.worker_state()
-        if worker is not None and worker.state in ("starting", "loading"):
-            return {"state": "loading", "text": say("view.waking"), "title": say("progress.waking"), "waking": True}
-        return {"state": "ready", "text": ""}

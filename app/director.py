@@ -27,8 +27,10 @@ from sqlalchemy.exc import OperationalError
 from sqlmodel import Session
 
 from app import alone
+from app.engine import Engine
 from app.identity import new_id
 from app.killpoints import reached
+from app.loads import Loads
 from app.predictors import build
 from app.runner import Runner
 from app.store import Store
@@ -58,9 +60,11 @@ class Director:
         self.store = store
         self.settings = store.settings
         self.worker = WorkerProcess(store)
+        self.engine = Engine(self.settings, self.worker)
         self.page_id = ""
+        self.allow: Callable[[], None] = lambda: None  # asked before a job is written; may raise UserError
         self.trouble = ""  # one sentence for the page while no worker can be had
-        self._load = load or (lambda: build(self.settings.predictor, self.settings.model))
+        self._load = load or (lambda: build(self.engine.settings.predictor, self.engine.settings.model))
         self._guard = threading.RLock()
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
@@ -127,8 +131,15 @@ class Director:
             if self.worker.alive():
                 self._dismiss_other_models()
                 return
+            if self.engine.holder() is not None:
+                return  # the device is lent; the watch looks again
+            self.worker.settings = self.engine.settings
             self.worker.take_over()
-            self.worker.start()
+            if broken := self.engine.broken():
+                self.trouble = broken
+                self._fail_waiting(broken)
+            else:
+                self.worker.start()
 
     # asking -----------------------------------------------------------------------------------------------------
 
@@ -140,6 +151,7 @@ class Director:
 
         When it is done, `stories.begin_scene(story, words, describe_job_id=...)` makes it the first scene.
         """
+        self.allow()
         name = name or source.name
         with source.open("rb") as file:
             ext = sniff(file.read(HEAD_BYTES)).extension  # what it is, not what it is called
@@ -200,6 +212,7 @@ class Director:
     ) -> tuple[str, ...]:
         """A take of each of these scenes, one after the other: each goes on from the picture before it. `find` gives
         the scenes, in that order, and may make them: they and their jobs are one transaction. Returns their ids."""
+        self.allow()
         self.expect()
         group = new_id()
         with self.store.database.transaction() as session:
@@ -230,6 +243,7 @@ class Director:
             raise UserError(f"A story goes on by itself for 1 to {alone.MOST} scenes, got {scenes}.")
         scene = self.store.stories(owner_id).scene(scene_id)
         payload = alone.first_payload(scenes, steer.strip(), options or {})
+        self.allow()
         self.expect()
         return self.store.jobs.submit(
             owner_id, "think", payload, story_id=scene.story_id, scene_id=scene.id, priority=alone.PRIORITY
@@ -289,9 +303,16 @@ class Director:
         path = self.settings.previews_dir / Path(job.preview).name if job.preview else None
         return path if path is not None and path.exists() else None
 
-    def held_up(self) -> str:
-        """Why nothing new is begun just now, in one sentence; "" when nothing is in the way."""
-        return ""
+    def try_again(self, owner_id: str) -> None:
+        """A person says that the model that could not be loaded may be tried once more."""
+        self.engine.reset()
+        self.trouble, self._not_before = "", 0.0
+        self.worker.settings = self.settings
+        if self.settings.in_process:
+            self._runner = None
+        else:
+            self._dismiss_other_models()
+            self.submit_load(owner_id)
 
     def worker_state(self) -> Process | None:
         """What the worker last said of itself; None when there is none."""
@@ -301,7 +322,7 @@ class Director:
         """In-process mode: do a job inside the caller, with the same rows as ever. Returns when it has ended."""
         with self._drawing:
             if self._runner is None:
-                self._runner = Runner(self.store, self.page_id, self._load, closing=self._over.is_set)
+                self._runner = Runner(self.store, self.page_id, self._load_here, closing=self._over.is_set)
             closed = self._over.is_set()
             job = None if closed else self.store.jobs.claim(self.page_id, os.getpid(), _INLINE, only=job_id)
             if job is not None:
@@ -328,6 +349,10 @@ class Director:
 
     # inside -----------------------------------------------------------------------------------------------------
 
+    def _load_here(self) -> Predictor:
+        with Loads(self.engine.settings).attempt():
+            return self._load()
+
     def _other_pages(self) -> bool:
         """Whether another page of this data folder lives: the worker is its worker, too."""
         import psutil
@@ -338,11 +363,13 @@ class Director:
     def _dismiss_other_models(self) -> None:
         """A worker with another model is asked to end, and claims nothing from that moment on."""
         row = self.worker.row()
-        if row is not None and row.model_key != self.settings.model_key and not row.stop:
+        if row is not None and row.model_key != self.worker.settings.model_key and not row.stop:
             log.info("a worker with another model has the device; asking it to end")
             self.store.processes.ask_to_stop(row.id)
 
     def _submit(self, owner_id: str, kind: Kind, payload: dict[str, Any], **columns: Any) -> str:
+        if kind != "load":
+            self.allow()
         self.expect()
         return self.store.jobs.submit(owner_id, kind, payload, priority=_PRIORITY[kind], **columns)
 

@@ -5,9 +5,13 @@ The only file that touches fcntl or msvcrt. The lock file stays; only the lock o
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import sys
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -38,9 +42,11 @@ else:
 class FileLock:
     """`with FileLock(path, timeout=5):` Raises TimeoutError when another process keeps it."""
 
-    def __init__(self, path: Path, *, timeout: float = 0.0) -> None:
+    def __init__(self, path: Path, *, timeout: float = 0.0, holder: str = "") -> None:
+        """`holder`: what it is held for, one word that others may read ("predicting", "teaching")."""
         self.path = path
         self.timeout = timeout
+        self.holder = holder
         self._fd: int | None = None
 
     def acquire(self) -> bool:
@@ -54,6 +60,9 @@ class FileLock:
                 return False
             time.sleep(0.02)
         self._fd = fd
+        if self.holder:
+            os.ftruncate(fd, 0)
+            os.write(fd, json.dumps({"who": self.holder, "pid": os.getpid()}).encode())
         return True
 
     def release(self) -> None:
@@ -77,6 +86,49 @@ def is_held(path: Path) -> bool:
         lock.release()
         return False
     return True
+
+
+PREDICTING = "predicting"
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds a lock: what for, and in which process."""
+
+    who: str
+    pid: int
+
+
+def holder_of(path: Path) -> Holder | None:
+    """Who holds the lock right now; None when nobody does, or whoever does has not said."""
+    try:
+        given = json.loads(path.read_text(encoding="utf-8") or "{}")
+        holder = Holder(str(given["who"]), int(given["pid"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return holder if is_held(path) else None
+
+
+def not_predicting(holder: Holder | None) -> Holder | None:
+    return None if holder is None or holder.who == PREDICTING else holder
+
+
+def wanted_lock(device: Path) -> Path:
+    """Held by who waits for the device: the worker then ends after its job, and no other one is started."""
+    return device.with_name(f"{device.stem}.wanted.lock")
+
+
+@contextlib.contextmanager
+def borrow_device(folder: Path, device: str, who: str, *, patience: float = 600.0) -> Iterator[None]:
+    """Have the device to oneself, for "teaching" say: what is being drawn is finished first, what waits goes on
+    afterwards. Raises TimeoutError when the device is not free within `patience` seconds.
+
+    Whoever cannot import this does the same with flock on two files: `device-cpu.wanted.lock`, then `device-cpu.lock`,
+    each with {"who": "teaching", "pid": 123} in it.
+    """
+    lock = device_lock(folder, device)
+    with FileLock(wanted_lock(lock), timeout=patience, holder=who), FileLock(lock, timeout=patience, holder=who):
+        yield
 
 
 def device_lock(folder: Path, device: str) -> Path:

@@ -18,13 +18,14 @@ from typing import Any
 from app import alone
 from app.decoder_process import Decoder
 from app.filter import ContentFilter, NotForEverybody, content_filter
+from app.drift import drift_of
 from app.killpoints import reached
 from app.predictors import Canvas, canvas_of
 from app.ranking import judge_for, judge_takes
 from app.recipe import recipe_of, surroundings
 from app.replay import replay
 from app.store import Store
-from app.store.jobs import Gone, Job
+from app.store.jobs import LOADING, Gone, Job
 from app.store.media import Media, MediaFile
 from app.store.models import SceneRow
 from app.store.takes import NewTake
@@ -268,13 +269,16 @@ class JobRun:
         self.write(phase="reading", force=True)
         stories = self.store.stories(None)
         scene = stories.scene(self.job.scene_id or "")
+        mode = payload.get("mode") or scene.mode
         context, parents = stories.context_and_parents(
-            scene.parent_id, scenes=self.settings.context_scenes, frames=self.settings.context_frames
+            scene.parent_id,
+            scenes=self.settings.context_scenes,
+            frames=self.settings.context_frames,
+            anchor=scene.anchor_scene_id if mode == "cut" else None,
         )
         if scene.parent_id is None:
             context = replace(context, bible=stories.story(scene.story_id).bible)
         drawn = any(before.frames is not None for before in context.scenes[-1:])
-        mode = payload.get("mode") or scene.mode
         request = SceneRequest(
             context,
             payload.get("words") or scene.words,
@@ -301,6 +305,7 @@ class JobRun:
             parent_take_id=parents[-1]["take"] if parents and request.mode == "continue" else None,
             job_id=self.job.id,
             recipe=self._recipe(predictor, request, finished, parents, scene.steer),
+            drift=drift_of(self.store.media, stories.path_to(scene.id), finished.frames[-1]),
         )
         with self.store.database.transaction() as session:
             row = session.get(SceneRow, scene.id)
@@ -421,7 +426,7 @@ class JobRun:
     # talking to the row -----------------------------------------------------------------------------------------
 
     def predictor(self) -> Predictor:
-        made = self.runner.ready(before=lambda: self.write(phase="loading model", force=True))
+        made = self.runner.ready(before=lambda: self.write(phase=LOADING, force=True))
         self.check()
         return made
 

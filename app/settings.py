@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +34,14 @@ class Settings:
     data_dir: Path
     model: str = str(STARTER)  # a folder in hub layout; what `predictor` is called with
     predictor: str = DEFAULT_PREDICTOR  # "module:function" that returns a nsp_core.types.Predictor
+    safe_model: str = str(STARTER)  # what stands in when `model` cannot be loaded, with its predictor
+    safe_predictor: str = DEFAULT_PREDICTOR
     device: str = "cpu"
     threads: int = 0  # 0: the libraries decide
     language: str = "en"  # of the page: a file in app/languages, or the path of one
     in_process: bool = False  # ZeroGPU: jobs run inside the event handler, no worker process
     public: bool = False  # others than the person at this machine may come: app.access asks for a password then
+    served_as: str = ""  # other names of this page, comma between them: in front of a proxy; makes it public
     filter: str = ""  # the content filter: "on", "off", "" for on in public mode only
     filter_model: str = ""  # its weights; "": where app.filter_weights puts them
     judge: str = ""  # a judge of nsp_core.judges that is asked about takes; "": the model itself
@@ -95,6 +98,15 @@ class Settings:
     def model_key(self) -> str:
         """Two workers with the same key are interchangeable: a page adopts a worker only when the keys are equal."""
         return json.dumps([self.predictor, self.model, self.device, self.threads, self.filter_on])
+
+    @property
+    def is_safe(self) -> bool:
+        """Whether the model is the one that is shipped."""
+        return (self.predictor, self.model) == (self.safe_predictor, self.safe_model)
+
+    def safe(self) -> Settings:
+        """The same with the model that is shipped."""
+        return replace(self, predictor=self.safe_predictor, model=self.safe_model)
 
     def make_folders(self) -> None:
         for folder in (self.data_dir, self.media_dir, self.previews_dir, self.locks_dir, self.logs_dir, self.run_dir):

@@ -20,9 +20,10 @@ from sqlalchemy.exc import OperationalError
 
 from app.heartbeat import Heartbeat
 from app.killpoints import reached
-from app.locks import FileLock, device_lock
+from app.loads import Loads
+from app.locks import PREDICTING, FileLock, device_lock, is_held, wanted_lock
 from app.predictors import build
-from app.runner import Runner
+from app.runner import GivenBack, Runner
 from app.settings import Settings
 from app.store import Store, open_store
 from nsp_core.types import Predictor
@@ -37,7 +38,10 @@ class Worker:
     def __init__(self, store: Store, *, lock_timeout: float = 5.0) -> None:
         self.store = store
         self.settings = store.settings
-        self.lock = FileLock(device_lock(self.settings.locks_dir, self.settings.device), timeout=lock_timeout)
+        path = device_lock(self.settings.locks_dir, self.settings.device)
+        self.lock = FileLock(path, timeout=lock_timeout, holder=PREDICTING)
+        self._wanted = (wanted_lock(path), 0.0)
+        self.loads = Loads(self.settings)
         self.signalled = False
 
     def work(self) -> int:
@@ -72,6 +76,8 @@ class Worker:
                 return "asked to stop"
             if time.monotonic() - self.pulse.page_seen > self.settings.worker_exit_after:
                 return "no page is open any more"
+            if self._wanted_elsewhere():
+                return "the device is wanted for something else"
             try:
                 waiting = self.store.jobs.has_pending(self.settings.device)
                 job = self.store.jobs.claim(process_id, os.getpid(), self.settings.device) if waiting else None
@@ -89,13 +95,32 @@ class Worker:
             started = time.monotonic()
             runner.run(job)
             self.pulse.working_on(None)
+            if runner.predictor is None and self.loads.record().given_up:
+                return "the model cannot be loaded"
             log.info("job %s: ended after %.2f s", job.id, time.monotonic() - started)
+
+    def _wanted_elsewhere(self) -> bool:
+        """Asked once a second: between two jobs, never in the middle of one."""
+        path, looked = self._wanted
+        if time.monotonic() - looked < 1.0:
+            return False
+        self._wanted = (path, time.monotonic())
+        return path.exists() and is_held(path)
 
     def closing(self) -> bool:
         return self.signalled or self.pulse.stop_asked.is_set()
 
     def _load(self) -> Predictor:
-        predictor = build(self.settings.predictor, self.settings.model)
+        """Raises GivenBack when it fails and there is another model to stand in for it: the job waits for that."""
+        try:
+            with self.loads.attempt():
+                predictor = build(self.settings.predictor, self.settings.model)
+        except Exception:
+            if self.settings.is_safe:
+                raise  # nobody stands in: whoever asked is told why
+            log.exception("%s cannot be loaded", self.settings.model)
+            time.sleep(self.settings.worker_poll_idle)
+            raise GivenBack from None
         self.pulse.tell("busy", fingerprint=predictor.fingerprint)
         return predictor
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from app.killpoints import reached
+from app.loads import Loads
 from app.locks import FileLock, device_lock, is_held
 from app.settings import ROOT
 from app.store import Store
@@ -113,6 +114,8 @@ class WorkerProcess:
         if self.alive():
             log.warning("the worker did not end within %.0f s and is killed", grace)
             self.kill()
+            if row is not None and row.state == "loading":
+                Loads(self.settings).forgive()
         if self.child is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.child.wait(timeout=1)

@@ -20,6 +20,7 @@ from app.pages.wishes.begin import Beginning
 from app.pages.wishes.bible import Bible
 from app.pages.wishes.library import Library
 from app.pages.wishes.engine import EngineRoom
+from app.pages.wishes.drift import Drifting
 from app.pages.wishes.machine import Machine
 from app.pages.wishes.person import Message, Person, Question, Told, Wish, text_of
 from app.pages.wishes.queue import Queueing
@@ -71,6 +72,7 @@ class Desk:
             Bible(self.person),
             Machine(self.person),
             Recipes(self.person),
+            Drifting(self.person),
             Alone(self.person),
             Queueing(self.person),
             EngineRoom(self.person),

@@ -7,7 +7,7 @@ from typing import Any
 
 from app.catalogue import say
 from app.identity import now
-from app.store.jobs import Job
+from app.store.jobs import LOADING, Job
 
 PHASES = {
     "describe": {"reading": "progress.describe_reading", "describing": "progress.describe_describing"},
@@ -22,8 +22,8 @@ PHASES = {
 }
 
 
-def job_view(job: Job, words: str = "") -> dict[str, Any]:
-    """A job that is open, as the page's script reads it. `words`: what is being drawn."""
+def job_view(job: Job, words: str = "", because: str = "") -> dict[str, Any]:
+    """A job that is open, as the page's script reads it. `words`: what is being drawn; `because`: why it has to wait."""
     return {
         "id": job.id,
         "kind": job.kind,
@@ -31,7 +31,7 @@ def job_view(job: Job, words: str = "") -> dict[str, Any]:
         "scene": job.scene_id,
         "step": job.step,
         "total": job.total,
-        "text": job_text(job),
+        "text": job_text(job, because),
         "words": words,
         "alternatives": [{"text": one.text, "done": one.done} for one in job.words],
         "preview": f"/preview/{job.id}?{job.preview}" if job.preview else None,
@@ -39,16 +39,25 @@ def job_view(job: Job, words: str = "") -> dict[str, Any]:
     }
 
 
-def job_text(job: Job) -> str:
+def waking_text(seconds_so_far: float, usual: float | None) -> str:
+    """That the model is being loaded, for how long, and how long that usually takes."""
+    so_far = say("engine.so_far", time=seconds(seconds_so_far)) if seconds_so_far >= 1 else ""
+    often = say("engine.usual", time=seconds(usual)) if usual else ""
+    return " ".join(filter(None, (say("progress.waking"), so_far, often)))
+
+
+def job_text(job: Job, because: str = "") -> str:
     if job.cancel:
         return say("progress.stopping")
+    if because and job.status != "paused" and (job.status != "running" or job.phase == LOADING):
+        return because
     if job.status == "interrupted":
         return say("progress.again")
     if job.status == "paused":
         return say("queue.paused_here")
     if job.status != "running":
         return say("progress.waiting" if job.ahead else "progress.ready")
-    if job.phase == "loading model":
+    if job.phase == LOADING:
         return say("progress.waking")
     if job.kind in ("draw", "replay") and job.phase == "drawing" and job.total:
         return " · ".join(filter(None, (say("progress.step", step=job.step, total=job.total), _time(job))))

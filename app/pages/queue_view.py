@@ -92,7 +92,7 @@ def _unit(
 
 def _text(state: str, running: Job | None, before: float, held_up: str) -> str:
     if running is not None:
-        return job_text(running)
+        return job_text(running, held_up)
     if state == "paused":
         return say("queue.paused")
     if held_up:
@@ -102,12 +102,14 @@ def _text(state: str, running: Job | None, before: float, held_up: str) -> str:
 
 def _left(job: Job, usual: float | None) -> float:
     """Seconds that a job will still take, as well as that can be known."""
-    if job.status == "running" and job.eta_s is not None:
+    if job.status != "running" or job.started_at is None:
+        return usual or 0.0
+    if job.eta_s is not None:
         return job.eta_s
-    if usual is None:
-        return 0.0
-    so_far = (now() - job.started_at).total_seconds() if job.status == "running" and job.started_at else 0.0
-    return max(1.0, usual - so_far)
+    so_far = (now() - job.started_at).total_seconds()
+    if job.step:
+        return so_far / job.step * (job.total - job.step)
+    return max(0.0, (usual or 0.0) - so_far)  # past what is usual nothing is known
 
 
 def _progress(job: Job | None) -> tuple[int, int]:

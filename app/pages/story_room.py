@@ -33,6 +33,7 @@ SCRIPTS = (
     "takes.js",
     "compare.js",
     "ideas.js",
+    "finder.js",
     "stories.js",
     "part.js",
     "camera.js",
@@ -44,6 +45,8 @@ SCRIPTS = (
     "map.js",
     "undo.js",
     "thrown.js",
+    "library.js",
+    "bible.js",
     "room.js",
     "desktop.js",
     "notify.js",
@@ -62,6 +65,7 @@ STYLES = (
     "takes.css",
     "queue.css",
     "engine.css",
+    "library.css",
     "help.css",
 )
 FRAME = """

@@ -20,8 +20,8 @@ from app.pages.strip import shown_path, strip_view
 from app.pages.takes_view import Behind, shown_job, takes_view
 from app.pages.wander_view import retelling_view, trouble_of, undo_view
 from app.store.errors import NotFound
-from app.store.owners import shelf_order
 from app.store.jobs import Job
+from app.store.owners import shelf_order
 from app.store.queue import Queue
 from app.story import Scene, Story, Tree
 
@@ -52,7 +52,7 @@ class Views:
             # jobs before scenes: a drawing that ends in between is then shown as going on, never as not drawn
             jobs = self.store.jobs.recent(owner_id=self.owner_id, story_id=place.story, limit=60)
             story = self.stories.story(place.story)
-            tree = self.stories.tree(place.story)
+            tree = self.stories.tree(place.story, bare=True)
         except NotFound as error:
             return self.home({"kind": "info", "text": str(error)})
         if story.deleted_at is not None or not len(tree):
@@ -105,8 +105,9 @@ class Views:
 
     def room(self, story: Story, tree: Tree, recent: tuple[Job, ...], scene_id: str | None) -> dict[str, Any]:
         wanted = next((one for one in (scene_id, story.head_scene_id) if one is not None and one in tree), None)
-        here = tree[wanted] if wanted is not None else max(tree, key=lambda scene: scene.id)
-        path = shown_path(tree, here.id)
+        at = wanted if wanted is not None else max(scene.id for scene in tree)
+        path = self.stories.path_to(shown_path(tree, at)[-1].id)  # takes are read of what is shown, not of every branch
+        here = next(scene for scene in path if scene.id == at)
         open_jobs = [job for job in recent if job.is_open]
         drawing = {job.scene_id for job in open_jobs if job.kind == "draw" and job.scene_id}
         job = shown_job(here, open_jobs)

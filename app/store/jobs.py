@@ -25,6 +25,7 @@ from app.store.models import JobRow
 
 Kind = Literal["describe", "think", "draw", "rank", "replay", "load", "export"]
 Status = Literal["pending", "running", "done", "failed", "cancelled", "interrupted", "paused"]
+LOADING = "loading model"  # the phase of a job that found no model there
 OPEN: tuple[Status, ...] = ("pending", "running", "interrupted", "paused")
 KINDS: tuple[Kind, ...] = ("describe", "think", "draw", "rank", "replay", "load", "export")
 
@@ -318,12 +319,16 @@ class Jobs:
         reached("job.finishing")
 
     def give_back(self, job_id: str, worker_id: str) -> None:
-        """The program is being closed: the job waits for the next start, and this attempt does not count."""
+        """The program is being closed: the job waits for the next start, and this attempt does not count. One that
+        somebody stops is over."""
         with self.database.transaction() as session:
             row = session.get(JobRow, job_id)
             if row is not None and row.worker_id == worker_id and row.status == "running":
                 row.status, row.attempts = "interrupted", max(0, row.attempts - 1)
                 row.phase, row.worker_id, row.device = "", None, ""
+                if row.cancel:
+                    row.status, row.finished_at = "cancelled", now()
+                    _break_chain(session, row.id)
                 session.flush()
                 reached("job.giving_back")
 
@@ -343,6 +348,8 @@ class Jobs:
                 if row.cancel:
                     row.status, row.finished_at = "cancelled", now()
                     _break_chain(session, row.id)
+                elif row.phase == LOADING:  # nothing was done on this job yet; app.loads counts what loading kills
+                    row.status, row.phase, row.attempts = "interrupted", "interrupted", max(0, row.attempts - 1)
                 elif row.attempts >= max_attempts:
                     row.status, row.finished_at, row.error_kind = "failed", now(), "WorkerLost"
                     row.error = (

@@ -25,6 +25,8 @@ def quick(folder: Path, fake: dict[str, Any] | None = None, **values: Any) -> Se
         "data_dir": folder / "data",
         "predictor": "tests.app.fake_predictor:load",
         "model": json.dumps(fake or {}),
+        "safe_predictor": "tests.app.fake_predictor:load",  # the fake stands for the starter, unless a test says not
+        "safe_model": json.dumps(fake or {}),
         "heartbeat_every": 0.2,
         "worker_poll": 0.02,
         "worker_poll_idle": 0.05,

@@ -35,6 +35,7 @@ class Fake:
     step_seconds: float = 0.0
     steps: int = 4
     fail_load: str = ""
+    fail_load_while: str = ""  # as long as that file is there
     die_on_load: bool = False
     die_while_drawing: str = ""  # a file that is made at the first death; "always": every time
     deaf: bool = False  # never asks whether to stop
@@ -112,13 +113,14 @@ class Fake:
 def load(spec: str) -> Fake:
     fake = Fake(**json.loads(spec or "{}"))
     if fake.die_on_load:
+        fake._note("die")
         os._exit(7)
     time.sleep(fake.load_seconds)
     fake._note("load")
-    if fake.fail_load:
+    if fake.fail_load or (fake.fail_load_while and Path(fake.fail_load_while).exists()):
         from nsp_core.errors import ModelUnavailable
 
-        raise ModelUnavailable(fake.fail_load)
+        raise ModelUnavailable(fake.fail_load or "It cannot be loaded just now.")
     return fake
 
 

@@ -36,7 +36,9 @@ const alone = (() => {
     }
     if (here_ && chain.open) [following, at] = [chain.chain, chain.at];
     else if (!here_ && following === chain.chain && now.here.scene === at) {
-      if (!root.classList.contains("wn-playing") && !busy) setTimeout(() => look({ story: now.here.story, scene: chain.at }));
+      if (!root.classList.contains("wn-playing") && !busy) {
+        setTimeout(() => { if (view === now && !busy && !flying) look({ story: now.here.story, scene: chain.at }); });
+      }
     } else if (!here_) following = null;
   }
 

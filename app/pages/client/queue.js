@@ -49,7 +49,7 @@ const queue = (() => {
         h("strong", {}, one.what),
         one.alone ? h("span.wn-small", {}, one.alone) : null,
         one.words ? h("p.wn-queue-words", {}, one.words) : null,
-        one.story ? h("button.wn-link.wn-queue-story", { type: "button", "aria-label": T("queue.story", { title: one.story.title }), onclick: () => go(one) }, one.story.title) : null,
+        one.story ? h("button.wn-link.wn-queue-story", { type: "button", "aria-label": T("queue.story", { title: one.story.title }), onclick: () => go(one) }, T("queue.in", { title: one.story.title })) : null,
         text, bar,
         h("div.wn-row.wn-queue-does", {},
           one.pausable ? word("pause", "queue_pause") : null,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from app.pages.engine_view import because
 from app.pages.place import Place
 from app.pages.queue_view import queue_view
 from app.pages.wishes.person import Message, Person, Question, Wish, number_of, text_of
@@ -26,7 +27,7 @@ class Queueing:
         return Queue(self.person.store.database, self.person.owner_id)
 
     def _show(self, _message: Message, _place: Place) -> dict[str, Any]:
-        held_up = self.person.director.held_up()
+        held_up = because(self.person.director)
         return queue_view(self.queue.in_order(), self.person.stories, self.person.store.jobs.typical_seconds, held_up)
 
     def _move(self, message: Message, place: Place) -> Place:

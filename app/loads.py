@@ -1,0 +1,116 @@
+"""How often the model could not be loaded in a row, and how long loading takes: a small file that outlives everybody.
+
+    with Loads(settings).attempt():
+        predictor = build(...)
+
+The attempt is written down before it begins and struck out when it succeeds, so that a process that is killed by what
+it loads has counted itself. Knows nothing of processes, jobs or pages.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app.settings import Settings
+from nsp_core.errors import WhatNextError
+
+log = logging.getLogger(__name__)
+
+MOST = 3  # failures in a row, after which it is not tried again by itself
+_REMEMBERED = 5  # how many durations are kept
+NAME = "loads.json"
+
+
+@dataclass(frozen=True)
+class Record:
+    """Of one model on one device. `since`: when a load began that goes on or ended without a word; epoch seconds."""
+
+    failed: int = 0
+    why: str = ""
+    since: float | None = None
+    seconds: tuple[float, ...] = ()
+
+    @property
+    def given_up(self) -> bool:
+        return self.failed >= MOST
+
+    @property
+    def usual(self) -> float | None:
+        """What loading usually takes, in seconds."""
+        return sorted(self.seconds)[len(self.seconds) // 2] if self.seconds else None
+
+
+class Loads:
+    def __init__(self, settings: Settings) -> None:
+        self.path = settings.run_dir / NAME
+        self.key = settings.model_key
+        self.model = settings.model
+
+    def record(self) -> Record:
+        """As it is now. Failures of a folder that was changed since do not count."""
+        entry = self._read().get(self.key, {})
+        same = entry.get("signature") == self._signature()
+        return Record(
+            failed=int(entry.get("failed", 0)) if same else 0,
+            why=str(entry.get("why", "")) if same else "",
+            since=entry.get("since"),
+            seconds=tuple(entry.get("seconds", ())),
+        )
+
+    @contextlib.contextmanager
+    def attempt(self) -> Iterator[None]:
+        before = self.record()
+        started = time.time()
+        self._write(failed=before.failed + 1, why="", since=started, seconds=before.seconds)
+        try:
+            yield
+        except Exception as error:
+            why = str(error) if isinstance(error, WhatNextError) else f"{type(error).__name__}: {error}"
+            self._write(failed=before.failed + 1, why=why, since=None, seconds=before.seconds)
+            raise
+        seconds = (*before.seconds, round(time.time() - started, 2))[-_REMEMBERED:]
+        self._write(failed=0, why="", since=None, seconds=seconds)
+
+    def forgive(self) -> None:
+        """The load that goes on was broken off by us: that says nothing of the model."""
+        now = self.record()
+        if now.since is not None:
+            self._write(failed=max(0, now.failed - 1), why=now.why, since=None, seconds=now.seconds)
+
+    def reset(self) -> None:
+        """It may be tried again."""
+        now = self.record()
+        self._write(failed=0, why="", since=None, seconds=now.seconds)
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            entries = json.loads(self.path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError):
+            log.warning("%s cannot be read; failures begin to count anew", self.path)
+            return {}
+        return entries if isinstance(entries, dict) else {}
+
+    def _write(self, **entry: Any) -> None:
+        entries = {**self._read(), self.key: {**entry, "signature": self._signature()}}
+        partial = self.path.with_suffix(f".{os.getpid()}.partial")
+        partial.write_text(json.dumps(entries, indent=1), encoding="utf-8")
+        os.replace(partial, self.path)
+
+    def _signature(self) -> str:
+        """Changes when somebody mends the folder."""
+        folder = Path(self.model)
+        try:
+            files = [path.stat() for path in sorted(folder.rglob("*")) if path.is_file()] if folder.is_dir() else []
+        except OSError:
+            return ""
+        return f"{len(files)} {sum(file.st_size for file in files)} {max((f.st_mtime_ns for f in files), default=0)}"

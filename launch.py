@@ -50,6 +50,9 @@ COMMANDS = {
         options=(
             ("--port N", "port of the page (default: 7860, or the next free one)"),
             ("--host ADDRESS", "address to listen on (default: 127.0.0.1, this machine only)"),
+            ("--password-file FILE", "text file with the password that others have to bring, when they can come"),
+            ("--no-filter", "go without the content filter where others can come"),
+            ("--get-filter", "get the content filter's weights (22 MB), then leave"),
             ("--data-dir DIR", "where stories and media are kept (default: the user's data folder)"),
             ("--window", "open a window of its own; closing it ends the program"),
             ("--no-browser", "do not open a browser window"),
@@ -159,7 +162,8 @@ def main(arguments: List[str]) -> int:
         say("`launch.py {}` ({}) comes with later work.".format(name, command.summary))
         return EXIT_LATER
     require_python()
-    return hand_over(environment_for(command.extras), command.module, rest)
+    extras = command.extras + (("safety",) if name == "app" and "--get-filter" in own else ())
+    return hand_over(environment_for(extras), command.module, rest)
 
 
 def split_command(arguments: List[str]) -> Tuple[Optional[str], List[str]]:

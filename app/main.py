@@ -9,9 +9,12 @@ import signal
 import socket
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from app.access import Access, access_for, close_side_doors
+from app.filter import content_filter
 from app.settings import STARTER, Settings
 from nsp_core.errors import WhatNextError
 
@@ -23,9 +26,16 @@ log = logging.getLogger("app")
 
 
 def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(prog="launch.py app", description="Open the story page in the browser.")
+    made = argparse.ArgumentParser(
+        prog="launch.py app",
+        description="Open the story page in the browser.",
+        allow_abbrev=False,  # --password is no short form of --password-file
+    )
     made.add_argument("--port", type=int, help=f"port of the page (default: {DEFAULT_PORT}, or the next free one)")
     made.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
+    made.add_argument("--password-file", type=Path, help="text file with the password that others have to bring")
+    made.add_argument("--no-filter", action="store_true", help="go without the content filter where others can come")
+    made.add_argument("--get-filter", action="store_true", help="get the content filter's weights (22 MB), then leave")
     made.add_argument("--data-dir", type=Path, help="where stories and media are kept")
     made.add_argument("--window", action="store_true", help="open a window of its own; closing it ends the program")
     made.add_argument("--no-browser", action="store_true", help="do not open a browser window")
@@ -41,8 +51,16 @@ def main(argv: list[str] | None = None) -> int:
     for chatty in ("httpx", "alembic"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     try:
-        settings = Settings.from_environment(data_dir=arguments.data_dir, model=arguments.starter)
-        return serve(settings, arguments)
+        close_side_doors()
+        settings = Settings.from_environment(
+            data_dir=arguments.data_dir, model=arguments.starter, filter="off" if arguments.no_filter else None
+        )
+        if arguments.get_filter:
+            return get_filter(settings)
+        access = access_for(arguments.host, settings, arguments.password_file)
+        settings = replace(settings, public=access.public)
+        content_filter(settings)  # says at once what it lacks
+        return serve(settings, arguments, access)
     except WhatNextError as error:
         say(str(error))
         return EXIT_USAGE
@@ -51,7 +69,7 @@ def main(argv: list[str] | None = None) -> int:
         return EXIT_USAGE
 
 
-def serve(settings: Settings, arguments: argparse.Namespace) -> int:
+def serve(settings: Settings, arguments: argparse.Namespace, access: Access) -> int:
     from app.factory import create_app
     from app.pages.examples import read_examples
     from app.presence import Presence
@@ -67,7 +85,7 @@ def serve(settings: Settings, arguments: argparse.Namespace) -> int:
     port = arguments.port or free_port(arguments.host)
     presence = Presence() if arguments.window else None
     examples = read_examples(arguments.examples) if arguments.examples else None
-    door = door_for(arguments.host, token)
+    door = door_for(arguments.host, token, access.names, access.lock)
     app = create_app(settings, door, examples=examples, steps=arguments.steps, presence=presence)
     over = threading.Event()
 
@@ -80,7 +98,11 @@ def serve(settings: Settings, arguments: argparse.Namespace) -> int:
     app.director.start()
     try:
         address = app.launch(arguments.host, port)
-        link = f"{address.replace('0.0.0.0', local_name(arguments.host))}?token={token}"
+        link = address.replace("0.0.0.0", local_name(arguments.host))
+        if access.lock is None:
+            link = f"{link}?token={token}"
+        if access.public:
+            say(warning_to_hosts(settings))
         say(f"The story room is open: {link}\nPress Ctrl-C here to close it. Stories are kept in {settings.data_dir}")
         remember(settings.run_dir, address)
         why_not = Window(settings.data_dir / "window", presence, over).show(link) if presence else ""
@@ -92,8 +114,31 @@ def serve(settings: Settings, arguments: argparse.Namespace) -> int:
             over.wait()
         say("Closing …")
     finally:
+        if presence is not None:
+            presence.close()
         forget(settings.run_dir)
         app.close()
+    return 0
+
+
+def warning_to_hosts(settings: Settings) -> str:
+    """What whoever lets others in should know."""
+    filtered = "The content filter looks at what comes in and what is drawn."
+    if not settings.filter_on:
+        filtered = "There is no content filter: whoever comes sees what others bring and draw."
+    return (
+        "Others can reach this page, and whoever knows the password may do everything with its stories. Without a "
+        f"proxy that speaks TLS, the password crosses the network in the clear. {filtered}"
+    )
+
+
+def get_filter(settings: Settings) -> int:
+    from app.filter import weights_path
+    from app.filter_weights import get_weights
+
+    target = weights_path(settings)
+    fresh = get_weights(target)
+    say(f"The content filter's weights are {'now' if fresh else 'already'} in {target}.")
     return 0
 
 

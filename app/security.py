@@ -2,7 +2,7 @@
 
 Knows nothing of stories. Three questions, asked of each request in this order: is it meant for this machine (a page of
 another site that had its name point here is refused), does it come from a page of ours when it changes something, and
-does it carry the token that the program printed.
+does it carry the token that the program printed, or, where others may come, did it bring the password (app.login).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import secrets
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -23,6 +24,8 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.killpoints import reached
+from app.login import Lock
+from app.visitor import visitor
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -51,10 +54,11 @@ h1{font-size:1.5rem}</style><h1>This story room is locked</h1>
 
 @dataclass
 class Door:
-    """What the gate asks for. `token` None: anyone may enter (a public Space, which has its own front door)."""
+    """What the gate asks for: the password where there is a lock, else the token. Neither: anyone may enter."""
 
     token: str | None
     hosts: frozenset[str] = frozenset(LOOPBACK)
+    lock: Lock | None = None
     any_address: bool = False  # bare IP addresses are welcome: a rebound name cannot be one
     starting: bool = True
 
@@ -84,8 +88,8 @@ def host_name(header: str) -> str:
         return ""
 
 
-def door_for(host: str, token: str | None, extra: Iterable[str] = ()) -> Door:
-    """The door of a server that listens on `host`."""
+def door_for(host: str, token: str | None, extra: Iterable[str] = (), lock: Lock | None = None) -> Door:
+    """The door of a server that listens on `host`, and is known as `extra`, too."""
     names = {*LOOPBACK, *extra}
     everywhere = host in ("0.0.0.0", "::", "")  # noqa: S104
     if everywhere:
@@ -93,7 +97,7 @@ def door_for(host: str, token: str | None, extra: Iterable[str] = ()) -> Door:
         names |= {own, f"{own}.local"}
     else:
         names.add(host_name(host) or host)
-    return Door(token, frozenset(name.lower() for name in names), any_address=everywhere)
+    return Door(token, frozenset(name.lower() for name in names), lock, any_address=everywhere)
 
 
 def lasting_token(folder: Path) -> str:
@@ -129,8 +133,15 @@ class Gate:
             return
         headers = Headers(scope=scope)
         answer = self._refusal(scope, headers)
+        who = ""
+        if answer is None and self.door.lock is not None and not self._is_own_start(scope):
+            answer, who = await self.door.lock.answer(scope, receive, partial(_cookie, headers))
         if answer is None:
-            await self.app(scope, receive, _with_headers(send, self.door))
+            named = visitor.set(who)
+            try:
+                await self.app(scope, receive, _with_headers(send, self.door))
+            finally:
+                visitor.reset(named)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
         else:
@@ -144,9 +155,7 @@ class Gate:
         changes = scope["type"] == "websocket" or scope["method"] not in SAFE_METHODS
         if changes and not _comes_from_here(headers, host):
             return PlainTextResponse("Only this program's own page may do that.", status_code=403)
-        if self.door.token is None:
-            return None
-        if self.door.starting and scope["path"] == STARTUP and _is_local(scope):
+        if self.door.token is None or self.door.lock is not None or self._is_own_start(scope):
             return None
         query = parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
         given = next((value for key, value in query if key == "token"), None)
@@ -165,6 +174,9 @@ class Gate:
         if self.door.accepts(_cookie(headers, name)):
             return None
         return HTMLResponse(REFUSED, status_code=401)
+
+    def _is_own_start(self, scope: Scope) -> bool:
+        return self.door.starting and scope["path"] == STARTUP and _is_local(scope)
 
 
 def cookie_name(host: str) -> str:
@@ -205,7 +217,7 @@ def _with_headers(send: Send, door: Door) -> Send:
             headers.setdefault("Referrer-Policy", "same-origin")
             headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
             headers.setdefault("Permissions-Policy", PERMISSIONS)
-            frames = "" if door.token is None else "; frame-ancestors 'self'"
+            frames = "" if door.token is None and door.lock is None else "; frame-ancestors 'self'"
             headers.setdefault("Content-Security-Policy", POLICY + frames)
         await send(message)
 

@@ -76,8 +76,9 @@ class StoryReader:
         with self.database.reading() as session:
             return stories_from(session, [self._story(session, story_id)])[0]
 
-    def tree(self, story_id: str) -> Tree:
-        """All scenes that can be reached: what hangs below a trashed scene is left out with it."""
+    def tree(self, story_id: str, *, bare: bool = False) -> Tree:
+        """All scenes that can be reached: what hangs below a trashed scene is left out with it. `bare`: its shape and
+        its words, without takes."""
         with self.database.reading() as session:
             self._story(session, story_id)
             rows = session.exec(
@@ -91,7 +92,7 @@ class StoryReader:
                 if row.parent_id in reached:
                     reached.add(row.id)
                     living.append(row)
-            return Tree(scenes_from(session, living))
+            return Tree(scenes_from(session, living, bare=bare))
 
     def scene(self, scene_id: str) -> Scene:
         with self.database.reading() as session:
@@ -124,21 +125,24 @@ class StoryReader:
         return self.context_and_parents(scene_id, scenes=scenes, frames=frames)[0]
 
     def context_and_parents(
-        self, scene_id: str | None, *, scenes: int = 12, frames: int = 3
+        self, scene_id: str | None, *, scenes: int = 12, frames: int = 3, anchor: str | None = None
     ) -> tuple[types.StoryContext, tuple[dict[str, Any], ...]]:
-        """The context and, for the recipe, which scenes and takes it was made from."""
+        """The context and, for the recipe, which scenes and takes it was made from. With `anchor`, the model sees the
+        pictures of that scene instead of the latest ones; without pictures there, it is as if none was named."""
         if scene_id is None:
             return types.StoryContext(), ()
         with self.database.reading() as session:
             path = scenes_from(session, self._path(session, scene_id))
             story = stories_from(session, [self._story(session, path[0].story_id)])[0]
+        has_anchor = any(each.id == anchor and each.chosen and "frames" in each.chosen.media for each in path)
         read: list[types.Scene] = []
         parents: list[dict[str, Any]] = []
         left = frames
-        for at, scene in enumerate(reversed(within_context(path, scenes))):
+        for at, scene in enumerate(reversed(within_context(path, scenes, anchor))):
             take = scene.chosen
             pictures = latents = None
-            if take is not None and left > 0 and "frames" in take.media:
+            shown = scene.id == anchor if has_anchor else left > 0
+            if take is not None and shown and "frames" in take.media:
                 pictures = self._frames(take.media["frames"])
                 left -= 1
                 if at == 0 and "tail_latents" in take.media:
@@ -151,6 +155,7 @@ class StoryReader:
                     "words": scene.words,
                     "frames": take.media.get("frames") if take and pictures is not None else None,
                     "latents": take.media.get("tail_latents") if take and latents is not None else None,
+                    **({"anchor": True} if has_anchor and scene.id == anchor else {}),
                 }
             )
         return types.StoryContext(tuple(reversed(read)), bible=story.bible), tuple(reversed(parents))

@@ -52,10 +52,12 @@ def stories_from(session: Session, rows: Sequence[StoryRow]) -> tuple[Story, ...
     )
 
 
-def scenes_from(session: Session, rows: Sequence[SceneRow], *, trashed_takes: bool = False) -> tuple[Scene, ...]:
-    """With their takes and the names of their media."""
+def scenes_from(
+    session: Session, rows: Sequence[SceneRow], *, trashed_takes: bool = False, bare: bool = False
+) -> tuple[Scene, ...]:
+    """With their takes and the names of their media; `bare`: without them."""
     takes: dict[str, list[Take]] = {}
-    for piece in _pieces([row.id for row in rows]):
+    for piece in () if bare else _pieces([row.id for row in rows]):
         query = select(TakeRow).where(col(TakeRow.scene_id).in_(piece))
         if not trashed_takes:
             query = query.where(col(TakeRow.deleted_at).is_(None))
@@ -78,6 +80,7 @@ def scenes_from(session: Session, rows: Sequence[SceneRow], *, trashed_takes: bo
             confidence=row.confidence,
             created_at=row.created_at,
             takes=tuple(takes.get(row.id, ())),
+            anchor_scene_id=row.anchor_scene_id,
             deleted_at=row.deleted_at,
         )
         for row in rows
@@ -116,6 +119,7 @@ def takes_from(session: Session, rows: Sequence[TakeRow]) -> tuple[Take, ...]:
             media=media.get(row.id, {}),
             parent_take_id=row.parent_take_id,
             job_id=row.job_id,
+            drift=row.drift_json,
             deleted_at=row.deleted_at,
         )
         for row in rows

@@ -21,6 +21,7 @@ from nsp_core.errors import WhatNextError
 DEFAULT_PORT = 7860
 PORTS = 40  # how many ports after the default one are tried
 EXIT_USAGE = 2
+INTERRUPTED = 130  # ended at once by a second Ctrl-C
 
 log = logging.getLogger("app")
 
@@ -89,7 +90,10 @@ def serve(settings: Settings, arguments: argparse.Namespace, access: Access) -> 
     app = create_app(settings, door, examples=examples, steps=arguments.steps, presence=presence)
     over = threading.Event()
 
-    def end(*_: Any) -> None:
+    def end(number: int, _frame: Any) -> None:
+        if number == signal.SIGINT and over.is_set():  # impatient
+            app.director.abandon()
+            os._exit(INTERRUPTED)
         over.set()
 
     for name in ("SIGTERM", "SIGINT", "SIGHUP", "SIGBREAK"):  # the last two: a terminal that is closed
@@ -112,7 +116,7 @@ def serve(settings: Settings, arguments: argparse.Namespace, access: Access) -> 
             open_browser(link)
         if why_not or presence is None:
             over.wait()
-        say("Closing …")
+        say("Closing; what is unfinished goes on at the next start. Ctrl-C once more ends it at once.")
     finally:
         if presence is not None:
             presence.close()

@@ -42,6 +42,11 @@ _LOOK = """
     if (!bar) document.head.append(bar = Object.assign(document.createElement("meta"), { name: "theme-color" }));
     bar.content = PAPER[page.dataset.look];
   };
+  // Gradio's frame names a card of its own, and asks for it without the cookie that this program wants to see.
+  let card = document.querySelector('link[rel="manifest"]');
+  if (!card) document.head.append(card = Object.assign(document.createElement("link"), { rel: "manifest" }));
+  card.crossOrigin = "use-credentials";
+  card.href = "/manifest.webmanifest";
   night.addEventListener("change", set);
   window.addEventListener("wn-look", set);
   set();
@@ -65,7 +70,6 @@ def head(*, windowed: bool = False) -> str:
     return (
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark">'
-        '<link rel="manifest" href="/manifest.webmanifest" crossorigin="use-credentials">'
         '<link rel="apple-touch-icon" href="/icon/icon-192.png">'
         f"<style>{''.join(_FACE.format(*face) for face in _FACES)}</style><script>{script}</script>"
     )

@@ -12,7 +12,7 @@ import re
 import zlib
 
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from app.catalogue import say
@@ -51,16 +51,17 @@ def app_routes(presence: Presence | None = None) -> list[Route]:
     async def offline(_request: Request) -> Response:
         return HTMLResponse(offline_page(), headers={"Cache-Control": "no-store"})
 
-    async def window(request: Request) -> Response:
-        known = presence is not None and presence.tell(request.path_params["page"], request.path_params["state"])
-        return Response(status_code=204 if known else 404)
+    async def window(_request: Request) -> Response:
+        if presence is None:
+            return Response(status_code=404)
+        return StreamingResponse(presence.stay(), media_type="text/plain", headers={"Cache-Control": "no-store"})
 
     return [
         Route("/manifest.webmanifest", manifest),
         Route("/icon/{name}", icon),
         Route("/service-worker.js", service_worker),
         Route("/offline", offline),
-        Route("/window/{page}/{state}", window, methods=["POST"]),
+        Route("/window", window),
     ]
 
 

@@ -114,8 +114,8 @@ class Archivist:
         return f"{text} {say('library.restored_missing', n=done.missing)}" if done.missing else text
 
     def _quiet(self) -> None:
-        """What waits or runs would speak of stories that are no longer there: it is stopped first. (The worker may stay:
-        the rows are exchanged in one transaction, and a job whose row is gone ends by itself.)"""
+        """What waits or runs would speak of stories that are no longer there: it is stopped first. (The worker may
+        stay: the rows are exchanged in one transaction, and a job whose row is gone ends by itself.)"""
         self._told("stopping", 0, 0)
         until = time.monotonic() + QUIET_WITHIN
         while active := self.director.active(self.owner_id):

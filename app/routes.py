@@ -24,6 +24,7 @@ from app.pages.saved import saved_part
 from app.settings import ROOT
 from app.store.errors import NotFound
 from app.store.media import SERVED
+from nsp_core.errors import UserError
 
 if TYPE_CHECKING:
     from app.pages.desk import Desk
@@ -107,6 +108,14 @@ def routes(desk: Desk) -> list[Route]:
             return PlainTextResponse(saved.content, headers=headers)
         return FileResponse(saved.content, headers=headers, media_type=SERVED[saved.ext])
 
+    async def backup(request: Request) -> Response:
+        try:
+            path = await run_in_threadpool(desk.library.backup_path, request.path_params["name"])
+        except UserError:
+            return _gone()
+        headers = {"Content-Disposition": disposition(path.stem, "zip"), "Cache-Control": "no-store"}
+        return FileResponse(path, media_type="application/zip", headers=headers)
+
     return [
         Route("/media/{name}", media),
         Route("/preview/{job}", preview),
@@ -114,6 +123,7 @@ def routes(desk: Desk) -> list[Route]:
         Route("/font/{name}", font),
         Route("/scene/{take_id}/{part}", scene),
         Route("/reel/{scene}.mp4", reel),
+        Route("/backup/{name}", backup),
     ]
 
 

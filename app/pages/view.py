@@ -24,6 +24,7 @@ from app.store.jobs import Job
 from app.store.owners import shelf_order
 from app.store.queue import Queue
 from app.story import Scene, Story, Tree
+from app.visitor import visitor
 
 MOST_TRASH = 60  # stories that are listed
 UPLOAD_LIMIT = 200 * 2**20
@@ -167,6 +168,7 @@ class Views:
             "page": page,
             "here": place.json(),
             "engine": engine_view(self.director),
+            "guarded": bool(visitor.get()),
             "notice": None,
             "story": None,
             "job": None,

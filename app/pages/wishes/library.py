@@ -95,7 +95,12 @@ class Library:
             "backups": used.backups if own else 0,
             "total": used.total if own else used.media,
             "stories": [
-                {"id": one.story_id, "title": one.title or say("view.untitled"), "bytes": one.bytes, "gone": one.trashed}
+                {
+                    "id": one.story_id,
+                    "title": one.title or say("view.untitled"),
+                    "bytes": one.bytes,
+                    "gone": one.trashed,
+                }
                 for one in used.stories[:SIZES]
             ],
             "more": max(0, len(used.stories) - SIZES),

@@ -15,6 +15,7 @@ from typing import Any
 
 from app.access import Access, access_for, close_side_doors
 from app.filter import content_filter
+from app.keys import hide_keys
 from app.settings import STARTER, Settings
 from nsp_core.errors import WhatNextError
 
@@ -49,6 +50,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    hide_keys()
     for chatty in ("httpx", "alembic"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     try:

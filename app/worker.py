@@ -19,6 +19,7 @@ from typing import Any
 from sqlalchemy.exc import OperationalError
 
 from app.heartbeat import Heartbeat
+from app.keys import hide_keys
 from app.killpoints import reached
 from app.loads import Loads
 from app.locks import PREDICTING, FileLock, device_lock, is_held, wanted_lock
@@ -131,6 +132,7 @@ def main(argv: list[str] | None = None) -> int:
     settings = Settings.from_json(parser.parse_args(argv).settings.read_text(encoding="utf-8"))
     faulthandler.enable()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(process)d %(name)s %(levelname)s %(message)s")
+    hide_keys()
     if settings.threads:
         os.environ["OMP_NUM_THREADS"] = str(settings.threads)  # before torch is imported
     store = open_store(settings, prepare=False)

@@ -208,7 +208,7 @@ def _timed_frames(
                 return
             if time.monotonic() > deadline:
                 raise UnreadableMedia(
-                    f"{name} takes longer than {limits.decode_seconds:.0f} s to decode; "
+                    f"{name} takes longer than {limits.decode_seconds:g} s to decode; "
                     "make it smaller or shorter and try again."
                 )
             stamp = float(frame.pts * (frame.time_base or base)) if frame.pts is not None and base else None

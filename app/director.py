@@ -76,6 +76,7 @@ class Director:
         self._active = True
         self._cancelled: dict[str, float] = {}
         self._watching = False  # a worker is there that we answer for
+        self._ends_worker = False  # it is no other page's
         self._early = 0
         self._not_before = 0.0
 
@@ -87,7 +88,7 @@ class Director:
         reached("page.registered")
         self.store.media.clear_scratch()
         if self.settings.in_process:
-            living = [page.id for page in self.store.processes.living("page", within=30)]
+            living = [page.id for page in self._pages(within=30)]
             self.store.jobs.take_over(living, max_attempts=self.settings.max_attempts, device=_INLINE)
         else:
             self.worker.take_over()
@@ -109,8 +110,15 @@ class Director:
         self.store.processes.goodbye(self.page_id, "closed")
         reached("page.closing")
         if not self.settings.in_process and not self._other_pages():
+            self._ends_worker = True
             self.worker.stop(self.settings.stop_grace)
             self.worker.take_over()
+
+    def abandon(self) -> None:
+        """From a signal's handler, while shutdown() waits: the worker ends now. Takes no lock and writes no row; the
+        next start finds out what was unfinished."""
+        if self._ends_worker:
+            self.worker.kill_now()
 
     def heartbeat(self, *, active: bool = True) -> None:
         """A sign of life to the worker, which the watch gives, too; `active`: a person did something just now."""
@@ -355,10 +363,14 @@ class Director:
 
     def _other_pages(self) -> bool:
         """Whether another page of this data folder lives: the worker is its worker, too."""
+        return bool(self._pages(within=max(5.0, 5 * self.settings.heartbeat_every)))
+
+    def _pages(self, *, within: float) -> list[Process]:
+        """Other pages that live. One with our own number is an earlier one, whose number we were given."""
         import psutil
 
-        pages = self.store.processes.living("page", within=max(5.0, 5 * self.settings.heartbeat_every))
-        return any(psutil.pid_exists(page.pid) for page in pages if page.pid != os.getpid())
+        pages = self.store.processes.living("page", within=within)
+        return [page for page in pages if page.pid != os.getpid() and psutil.pid_exists(page.pid)]
 
     def _dismiss_other_models(self) -> None:
         """A worker with another model is asked to end, and claims nothing from that moment on."""

@@ -17,8 +17,8 @@ from typing import Any
 
 from app import alone
 from app.decoder_process import Decoder
-from app.filter import ContentFilter, NotForEverybody, content_filter
 from app.drift import drift_of
+from app.filter import ContentFilter, NotForEverybody, content_filter
 from app.killpoints import reached
 from app.predictors import Canvas, canvas_of
 from app.ranking import judge_for, judge_takes
@@ -307,14 +307,19 @@ class JobRun:
             recipe=self._recipe(predictor, request, finished, parents, scene.steer),
             drift=drift_of(self.store.media, stories.path_to(scene.id), finished.frames[-1]),
         )
-        with self.store.database.transaction() as session:
-            row = session.get(SceneRow, scene.id)
-            if row is None:
-                raise Gone(self.job.id)
-            take = stories.add_take_in(session, row, new)
-            result = {"take": take.id, "scene": scene.id, "seconds": finished.seconds}
-            self.store.jobs.finish_in(session, self.job.id, self.runner.worker_id, "done", result=result)
-            alone.after_drawing(session, stories, self.job)
+        try:
+            with self.store.database.transaction() as session:
+                row = session.get(SceneRow, scene.id)
+                if row is None:
+                    raise Gone(self.job.id)
+                take = stories.add_take_in(session, row, new)
+                result = {"take": take.id, "scene": scene.id, "seconds": finished.seconds}
+                self.store.jobs.finish_in(session, self.job.id, self.runner.worker_id, "done", result=result)
+                alone.after_drawing(session, stories, self.job)
+        except Gone:  # erased for good meanwhile: these files must not outlive it
+            with self.store.database.transaction() as session:
+                self.store.media.discard(session, files.values())
+            raise
 
     def replay(self) -> None:
         """A take once more from its recipe: an answer, and no change of the story."""

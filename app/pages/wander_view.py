@@ -10,13 +10,14 @@ from app.store.jobs import CHAIN_BROKEN, Job
 from app.store.oplog import Step
 from app.story import Scene, Take
 
+OF_THE_STORY = ("rename", "edit_story", "clear_takes")
+
 
 def step_text(step: Step) -> str:
     """In words for a person: "new words for scene 2"."""
-    known = f"undo.{step.kind}"
-    if step.number is None or step.kind in ("rename", "edit_story"):
-        return say(known if step.kind in ("rename", "edit_story") else "undo.change")
-    return say(known, number=step.number)
+    if step.number is None and step.kind not in OF_THE_STORY:
+        return say("undo.change")  # its scene was erased for good
+    return say(f"undo.{step.kind}", number=step.number)
 
 
 def undo_view(steps: tuple[Step | None, Step | None]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -160,6 +160,12 @@ class Media:
         for path in old:
             path.unlink(missing_ok=True)
         return len(old)
+
+    def discard(self, session: Session, files: Iterable[MediaFile]) -> None:
+        """Files that no row ever spoke of. The transaction keeps others from beginning to use them meanwhile."""
+        for file in files:
+            if session.get(MediaRow, file.sha256) is None:
+                self.path(file.name).unlink(missing_ok=True)
 
     @staticmethod
     def record(session: Session, media: MediaFile) -> None:

@@ -196,7 +196,8 @@ class Stories(Eraser):
         session.flush()
         moves = look == "there" or story.head_scene_id == parent.id
         changes: list[tuple[Any, dict[str, Any]]] = [(story, {"head_scene_id": row.id})] if moves else []
-        oplog.change(session, story, "add_scene", changes, made=[row])
+        # a scene that came by itself overwrites nothing, so no page that has not seen it is out of date
+        oplog.change(session, story, "add_scene", changes, made=[row], counts=look == "there")
         return row
 
     def edit_words(self, scene_id: str, words: str, *, expected_version: int | None = None) -> Scene:
@@ -218,6 +219,18 @@ class Stories(Eraser):
                 raise UserError("A first scene has nothing to continue from: it is always a cut.")
             if row.mode != mode:
                 oplog.change(session, story, "set_mode", [(row, {"mode": mode})])
+            return scenes_from(session, [row])[0]
+
+    def set_anchor(self, scene_id: str, anchor_id: str | None, *, expected_version: int | None = None) -> Scene:
+        """From now on the scene is drawn as a cut that takes up the look of an earlier scene on its path; None: of the
+        one before it, as cuts do."""
+        with self.database.transaction() as session:
+            row, story = self._scene(session, scene_id, expected_version)
+            if anchor_id is not None and anchor_id not in {one.id for one in self._path(session, scene_id)[:-1]}:
+                raise NotFound("Only the look of a scene before this one can be taken up.")
+            if (row.mode, row.anchor_scene_id) != ("cut", anchor_id):
+                changes = {"mode": "cut", "anchor_scene_id": anchor_id}
+                oplog.change(session, story, "set_anchor", [(row, changes)])
             return scenes_from(session, [row])[0]
 
     def trash_scene(self, scene_id: str, *, expected_version: int | None = None) -> None:

@@ -32,8 +32,8 @@ const comparison = (() => {
     label_();
   }
 
-  node.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
+  root.querySelector(".wn-drawer").addEventListener("keydown", (event) => {
+    if (!drawer.shows("compare") || event.ctrlKey || event.metaKey || event.altKey) return;
     const natively = event.target.closest("button") && event.key === " ";
     if (/^[1-8]$/.test(event.key)) takes.pick(Number(event.key));
     else if (event.key.toLowerCase() === "s") takes.starShown();

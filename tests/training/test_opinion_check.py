@@ -1,0 +1,44 @@
+"""Agreement with the exact judge: kappa by hand, and scenes of which the exact judge says what they are."""
+
+from __future__ import annotations
+
+import pytest
+
+from nsp_core.judges import Verdict
+from nsp_core.types import Scene, StoryContext
+from training.evaluate.opinion_check import KINDS, Agreement, check, kappa
+from training.picturebook.judge import ExactJudge
+
+
+def test_kappa_of_a_table_done_by_hand() -> None:
+    pairs = [("pass", "pass")] * 20 + [("pass", "fail")] * 5 + [("fail", "pass")] * 10 + [("fail", "fail")] * 15
+    assert kappa(pairs) == pytest.approx(0.4)  # agreed .7, by chance .5
+    assert kappa([("pass", "pass"), ("fail", "fail")]) == 1
+    assert kappa([("pass", "pass")] * 3) is None and kappa([]) is None
+
+
+def test_missing_is_counted_apart() -> None:
+    found = Agreement()
+    for own in ("pass", "missing", "fail"):
+        found.add("right", own, "pass")
+    found.add("wrong", "fail", "missing")
+    assert found.missing == 2 and len(found.pairs) == 2
+
+
+class Yes:
+    name = "yes"
+
+    def judge(self, context: StoryContext, scene: Scene) -> Verdict:  # noqa: ARG002
+        return Verdict("pass", "always", self.name)
+
+
+def test_the_scenes_are_what_they_are_called_and_a_yes_sayer_agrees_by_chance() -> None:
+    found = check(Yes(), 2)
+    assert set(found.said) == set(KINDS)
+    assert set(found.exact["right"]) == {"pass"}
+    assert all(set(found.exact[kind]) == {"fail"} for kind in KINDS[1:])
+    assert found.kappa == 0
+
+
+def test_the_exact_judge_agrees_with_itself() -> None:
+    assert check(ExactJudge(), 1).kappa == 1

@@ -47,6 +47,7 @@ class Take:
     media: Mapping[str, str] = field(default_factory=dict)
     parent_take_id: str | None = None
     job_id: str | None = None  # that drew or read it
+    drift: str | None = None  # JSON: how far it is from the anchor's picture; see app.drift
     deleted_at: datetime | None = None
 
     @property
@@ -73,6 +74,7 @@ class Scene:
     confidence: float | None
     created_at: datetime
     takes: tuple[Take, ...] = ()
+    anchor_scene_id: str | None = None  # the scene whose look it takes up again
     deleted_at: datetime | None = None
 
     @property
@@ -161,9 +163,13 @@ class Tree:
         return len(self.children(scene_id)) > 1
 
 
-def within_context(path: tuple[Scene, ...], limit: int) -> tuple[Scene, ...]:
-    """At most `limit` scenes of a path: the first one, which holds who and where, and the latest."""
-    return path if len(path) <= limit else (path[0], *path[len(path) - limit + 1 :])
+def within_context(path: tuple[Scene, ...], limit: int, keep: str | None = None) -> tuple[Scene, ...]:
+    """At most `limit` scenes of a path: the first one, which holds who and where, the one to `keep`, and the latest."""
+    if len(path) <= limit:
+        return path
+    latest = path[len(path) - limit + 1 :]
+    kept = next((scene for scene in path[1 : -len(latest)] if scene.id == keep), None)
+    return (path[0], *latest) if kept is None else (path[0], kept, *latest[1:])
 
 
 def title_from(words: str, limit: int = 48) -> str:

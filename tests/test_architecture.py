@@ -28,6 +28,7 @@ TORCH_FREE_CORE = (
     "nsp_core.prompts",
     "nsp_core.hardware",
     "nsp_core.tiers",
+    "nsp_core.drift",
 )
 # The modules of app that run inside the model's own process.
 WORKER_MODULES = {"app.worker"}

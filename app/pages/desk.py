@@ -18,9 +18,9 @@ from app.pages.view import Views
 from app.pages.wishes.alone import Alone
 from app.pages.wishes.begin import Beginning
 from app.pages.wishes.bible import Bible
-from app.pages.wishes.library import Library
-from app.pages.wishes.engine import EngineRoom
 from app.pages.wishes.drift import Drifting
+from app.pages.wishes.engine import EngineRoom
+from app.pages.wishes.library import Library
 from app.pages.wishes.machine import Machine
 from app.pages.wishes.person import Message, Person, Question, Told, Wish, text_of
 from app.pages.wishes.queue import Queueing

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+from app.pages.drift_view import drift_views
 from app.story import Scene, Tree
 
 
@@ -21,7 +22,8 @@ def shown_path(tree: Tree, scene_id: str) -> tuple[Scene, ...]:
 
 def strip_view(tree: Tree, path: tuple[Scene, ...], drawing: Collection[str] = ()) -> list[dict[str, Any]]:
     """One entry a scene, as the page's script reads it. `drawing`: scenes that are waiting for their pictures."""
-    return [scene_view(tree, scene, scene.id in drawing) for scene in path]
+    views = [scene_view(tree, scene, scene.id in drawing) for scene in path]
+    return [{**view, "drift": card} for view, card in zip(views, drift_views(path), strict=True)]
 
 
 def scene_view(tree: Tree, scene: Scene, drawing: bool = False) -> dict[str, Any]:

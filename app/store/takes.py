@@ -33,6 +33,7 @@ class NewTake:
     parent_take_id: str | None = None
     job_id: str | None = None
     recipe: Mapping[str, Any] | None = None
+    drift: str | None = None
 
 
 class TakeKeeper(StoryReader):
@@ -58,6 +59,7 @@ class TakeKeeper(StoryReader):
             draw_seconds=new.draw_seconds,
             parent_take_id=new.parent_take_id,
             job_id=new.job_id,
+            drift_json=new.drift,
         )
         session.add(row)
         session.flush()
@@ -86,6 +88,11 @@ class TakeKeeper(StoryReader):
                 self._prefer(session, story, "chose", scene_id=scene.id, take_id=row.id, other_take_id=other)
                 oplog.change(session, story, "choose_take", [*changes, (row, {"chosen": True})])
             return scenes_from(session, [scene])[0]
+
+    def set_drift(self, take_id: str, drift: str) -> None:
+        """What was measured later; no change of the story."""
+        with self.database.transaction() as session:
+            self._take(session, take_id)[0].drift_json = drift
 
     def star_take(self, take_id: str, starred: bool = True, *, expected_version: int | None = None) -> Take:
         with self.database.transaction() as session:

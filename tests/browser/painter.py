@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFilter
 
 from nsp_core.errors import Cancelled, OutsideLanguage
 from nsp_core.types import (
@@ -140,7 +140,10 @@ def _paint(words: str, place: int) -> Frames:
             for k in range(40):
                 rx, ry = (k * 97 + t * 3) % 640, (k * 61 + t * 24) % 384
                 pen.line((rx, ry, rx - 4, ry + 16), fill=(230, 240, 248), width=3)
-        frames.append(np.asarray(image.resize((160, 96), Image.Resampling.BOX)))
+        small = image.resize((160, 96), Image.Resampling.BOX)
+        if "worn" in words:  # as after many scenes: soft, and something else
+            small = small.transpose(Image.Transpose.ROTATE_180).filter(ImageFilter.GaussianBlur(6))
+        frames.append(np.asarray(small))
     return np.stack(frames)
 
 

@@ -11,6 +11,22 @@ function addTakeTool(tool) {
 const EARLY = 70; // milliseconds before its turn that a video is started; well below the time of one picture
 const PAINT = 12; // and before which it is raised: the screen shows it a moment later
 
+// A small card that opens above its button: a native details, closed by Escape, by a press elsewhere, by going on.
+function popover(summary, ...kids) {
+  const node = h("details.wn-pop", {}, summary, h("div.wn-pop-card", {}, ...kids));
+  node.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !node.open) return;
+    node.open = false;
+    summary.focus();
+    event.stopPropagation();
+  });
+  node.addEventListener("focusout", (event) => { if (event.relatedTarget && !node.contains(event.relatedTarget)) node.open = false; });
+  return node;
+}
+document.addEventListener("click", (event) => {
+  for (const node of root.querySelectorAll(".wn-pop[open]")) if (!node.contains(event.target) || event.target.closest("a")) node.open = false;
+});
+
 // `told`: what the stage does when a scene begins (scene), time passes (share) and the film starts, rests or ends (state).
 function makeFilm(videos, raise, told) {
   let run = null; // {list, at, front, state: playing | paused, swap: timer, moving}

@@ -130,19 +130,8 @@ const recipes = (() => {
 
   function saver(take) {
     const link = (part) => h("a.wn-save-part", { href: "/scene/" + encodeURIComponent(take.id) + "/" + part, download: "" }, h("strong", {}, T("play.save_" + part)), h("span.wn-small", {}, T("play.save_" + part + "_more")));
-    const node = h("details.wn-save", {}, h("summary.wn-quiet", { title: T("play.save_title"), "data-tool": "save" }, icon("save"), h("span", {}, T("play.save"))), h("div.wn-save-parts", {}, ["clip", "picture", "words"].map(link)));
-    node.addEventListener("keydown", (event) => {
-      if (event.key !== "Escape" || !node.open) return;
-      node.open = false;
-      node.firstChild.focus();
-      event.stopPropagation();
-    });
-    node.addEventListener("focusout", (event) => { if (event.relatedTarget && !node.contains(event.relatedTarget)) node.open = false; });
-    return node;
+    return popover(h("summary.wn-quiet", { title: T("play.save_title"), "data-tool": "save" }, icon("save"), h("span", {}, T("play.save"))), h("div.wn-save-parts", {}, ["clip", "picture", "words"].map(link)));
   }
-  document.addEventListener("click", (event) => {
-    for (const node of root.querySelectorAll(".wn-save[open]")) if (!node.contains(event.target) || event.target.closest("a")) node.open = false;
-  });
   addTakeTool({ order: 20, node: saver });
 
   return { open };

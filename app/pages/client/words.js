@@ -104,6 +104,7 @@ const words = (() => {
         draft.alternatives.length > 1 ? h("div.wn-thoughts.wn-choice", { role: "radiogroup", "aria-label": T("words.ways") }, cards) : null,
         h("div.wn-field", {}, h("label", { for: "wn-edit" }, T("words.to_draw") + " ", h("span.wn-small", {}, T("words.yours"))), box),
         h("div.wn-check", {}, cut, h("label", { for: "wn-cut" }, T("words.cut") + " ", h("span.wn-small", {}, T("words.cut_means")))),
+        drift.option(now, cut),
         h("div.wn-row", {},
           h("button.wn-first", { type: "button", "data-primary": "", onclick: drawIt }, T("words.draw"), h("kbd", {}, T("words.enter"))), takes.chooser(),
           h("button.wn-quiet", { type: "button", onclick: () => { keep(draft, { hidden: true }); draw(view); } }, T("words.not_now"))),
@@ -173,7 +174,7 @@ const words = (() => {
       return tell({ kind: "info", text: T("words.choose_first") });
     }
     player.stop();
-    act("draw", { words: text, job: draft.job, alternative: kept(draft).pick, mode: parts.cut && parts.cut.checked ? "cut" : "continue", takes: takes.wanted() });
+    act("draw", { words: text, job: draft.job, alternative: kept(draft).pick, mode: parts.cut && parts.cut.checked ? "cut" : "continue", anchor: drift.wanted(), takes: takes.wanted() });
   }
 
   // Thoughts from before, on the table again: {job, alternatives, steer}, `index` the one that was pressed.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app.catalogue import say
+from app.drift import anchor_of
 from app.pages.place import Place
 from app.pages.wishes.person import Message, Person, Wish, seen_of, text_of, unchanged
 from app.pages.wishes.takes import takes_asked
@@ -58,6 +59,8 @@ class Telling:
             steer=str(thought.payload.get("steer", "")),
             think_job_id=thought.id,
         )
+        if message.get("anchor") is True and (anchor := anchor_of(self.person.stories.path_to(scene.id))) is not None:
+            scene = self.person.stories.set_anchor(scene.id, anchor.id)
         self._draw_soon(scene, takes)
         return Place(scene.story_id, scene.id)
 

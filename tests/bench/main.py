@@ -1,4 +1,6 @@
-"""`python launch.py bench [--json] [--quick] [--starter PATH]`: what is promised about time and memory, measured here.
+"""`python launch.py bench [app] [--json] [--quick] [--starter PATH]`: what is promised about time and memory, measured.
+
+Without `app` the model, the page's start and the film; with it how the page feels in a browser (tests.bench.app).
 
 Each row is {"what", "value", "unit", "peer", "peer_value", "ratio", "bar", "ok"}: `bar` is the most that `value` may
 be, or `ratio` where a peer did the same work in the same run. What could not be measured has value null and is not ok.
@@ -13,11 +15,11 @@ import os
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.bench import page, reel
+from tests.bench import app, page, reel
 from tests.bench.model import THREADS, paired_ratio
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,6 +30,7 @@ Row = dict[str, Any]
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="launch.py bench", description="Time the model and the page on this machine.")
+    parser.add_argument("what", nargs="?", choices=["app"], help="app: how the page feels, in Chromium")
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     parser.add_argument("--quick", action="store_true", help="few repetitions: shows that everything runs")
     parser.add_argument("--starter", type=Path, help="folder of the model to time (default: assets/starter)")
@@ -36,7 +39,8 @@ def main(argv: list[str] | None = None) -> int:
     if model is None and (STARTER / "model_index.json").exists():
         model = STARTER
     rows: list[Row] = []
-    for measure in measures(model, 1 if arguments.quick else 7):
+    rounds = 1 if arguments.quick else 7
+    for measure in [lambda: app_rows(model, rounds)] if arguments.what == "app" else measures(model, rounds):
         for row in measure():
             rows.append(row)
             print(line_of(row), flush=True)
@@ -45,7 +49,7 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def measures(model: Path | None, rounds: int) -> list[Callable[[], list[Row]]]:
+def measures(model: Path | None, rounds: int) -> list[Callable[[], Iterable[Row]]]:
     return [
         lambda: model_rows(model, rounds),
         lambda: avx2_rows(model, max(1, rounds // 2)),
@@ -96,6 +100,10 @@ def page_rows() -> list[Row]:
         return [row("page ready, from the command to its first answer", page.seconds_until_ready(), "s", bar=5.0)]
     except page.PageDidNotStart as error:
         return [missing("page ready, from the command to its first answer", "s", 5.0, error)]
+
+
+def app_rows(model: Path | None, rounds: int) -> Iterator[Row]:
+    return app.rows(row, missing, starter=model, rounds=min(rounds, 3))
 
 
 def reel_rows() -> list[Row]:

@@ -19,6 +19,7 @@ _GAP = re.compile(r"[,;:]?\s+([.,;:!?])|\s+")  # what is left where a word was t
 
 
 _END = re.compile(r"(?<=[.!?。！？])\s*|\n+")  # noqa: RUF001
+_LABEL = re.compile(r"^(?:Premise|Cast|Look):\s*")
 
 
 def sentences(text: str) -> tuple[str, ...]:
@@ -57,9 +58,17 @@ class Language:
                 self.examples,
             )
 
-    def reads(self, text: str) -> bool:
-        """Whether every word of `text` was learnt, and there is one."""
-        return not self.unknown(text) and _WORD.search(self.plain(text)) is not None
+    def split(self, text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The sentences of which every word was learnt, and the others. What stands before a line ("Cast: ...") is a
+        label, not part of a sentence."""
+        known: list[str] = []
+        other: list[str] = []
+        for sentence in sentences(text):
+            bare = _LABEL.sub("", sentence)
+            if _WORD.search(bare):
+                reads = not self.unknown(bare) and _WORD.search(self.plain(bare)) is not None
+                (known if reads else other).append(bare)
+        return tuple(known), tuple(other)
 
     def save(self, folder: Path) -> None:
         value = {"version": self.version, "words": sorted(self.words), "examples": list(self.examples)}

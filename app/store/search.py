@@ -34,14 +34,14 @@ _SCENES = """
         story.deleted_at IS NOT NULL OR scene.deleted_at IS NOT NULL
     {source} JOIN scene ON scene.id = fts_number.id JOIN story ON story.id = scene.story_id
 """
-_THUMB = text(
-    """
-    SELECT media.sha256 || '.' || media.ext FROM take
+_PICTURES = """
+    SELECT media.sha256 || '.' || media.ext FROM scene JOIN take ON take.scene_id = scene.id
         JOIN media_link ON media_link.take_id = take.id AND media_link.role = 'thumb'
         JOIN media ON media.sha256 = media_link.media_sha256
-    WHERE take.scene_id = :id AND take.deleted_at IS NULL ORDER BY take.chosen DESC, take.number LIMIT 1
-    """
-)
+    WHERE {whose} AND take.deleted_at IS NULL
+    ORDER BY scene.deleted_at IS NOT NULL, scene.depth, scene.position, take.chosen DESC, take.number LIMIT 1
+"""
+_THUMB, _COVER = text(_PICTURES.format(whose="scene.id = :id")), text(_PICTURES.format(whose="scene.story_id = :id"))
 _TRASHED_ABOVE = text(
     """
     WITH RECURSIVE up(parent_id, deleted_at) AS (
@@ -163,7 +163,8 @@ def _hits(
         if bool(gone) == trashed:
             field, value = _where(dict(zip(fields, said, strict=True)), terms)
             number = 0 if depth is None else depth + 1
-            thumb = session.connection().execute(_THUMB, {"id": scene_id}).scalar() if scene_id else None
+            picture, of = (_COVER, story_id) if scene_id is None else (_THUMB, scene_id)
+            thumb = session.connection().execute(picture, {"id": of}).scalar()
             yield Hit(story_id, title, scene_id, number, field, marked(value, terms), thumb, bool(gone))
 
 

@@ -68,3 +68,13 @@ def test_a_language_lies_beside_the_weights(tmp_path: Path) -> None:
     POLITE.save(tmp_path)
     assert Language.load(tmp_path) == POLITE
     assert Language.load(tmp_path / "elsewhere") is None
+
+
+def test_a_text_is_split_into_what_is_known_and_what_is_not() -> None:
+    words = frozenset({"a", "red", "ball", "rolls", "it", "rains"})
+    language = Language(words, ("It rains.",), fillers=frozenset({"please"}))
+    bible = "Premise: A red ball rolls. Milo is shy!\nCast: 小猫咪喜欢球。\nLook: It rains, please. Please.\n\n..."
+    known, other = language.split(bible)
+    assert known == ("A red ball rolls.", "It rains, please.")
+    assert other == ("Milo is shy!", "小猫咪喜欢球。", "Please.")
+    assert language.split("") == ((), ())

@@ -11,7 +11,7 @@ from app.pages.place import Place
 from app.pages.wishes.person import Message, Person, Question, Wish, unchanged
 from app.store.stories import MAX_BIBLE
 from nsp_core.errors import UserError
-from nsp_core.language import Language, sentences
+from nsp_core.language import Language
 
 FIELDS = ("premise", "cast", "look")
 
@@ -48,13 +48,8 @@ class Bible:
         language = self._language
         if language is None or not text.strip():
             return {"name": name, "text": text, "read": [], "unread": []}
-        read = [sentence for sentence in sentences(text) if language.reads(sentence)]
-        return {
-            "name": name,
-            "text": text,
-            "read": read,
-            "unread": [sentence for sentence in sentences(text) if sentence not in read],
-        }
+        read, unread = language.split(text)
+        return {"name": name, "text": text, "read": list(read), "unread": list(unread)}
 
     @cached_property
     def _language(self) -> Language | None:

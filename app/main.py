@@ -21,6 +21,7 @@ from nsp_core.errors import WhatNextError
 
 DEFAULT_PORT = 7860
 PORTS = 40  # how many ports after the default one are tried
+EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104
 EXIT_USAGE = 2
 INTERRUPTED = 130  # ended at once by a second Ctrl-C
 
@@ -104,7 +105,9 @@ def serve(settings: Settings, arguments: argparse.Namespace, access: Access) -> 
     app.director.start()
     try:
         address = app.launch(arguments.host, port)
-        link = address.replace("0.0.0.0", local_name(arguments.host))
+        link = address
+        if arguments.host in EVERYWHERE:  # what Gradio says then is only true on this machine
+            link = f"http://{local_name(arguments.host)}:{port}/"
         if access.lock is None:
             link = f"{link}?token={token}"
         if access.public:
@@ -165,7 +168,7 @@ def free_port(host: str) -> int:
 
 def local_name(host: str) -> str:
     """How other devices of the house reach this one; the address itself when that is plain."""
-    if host not in ("0.0.0.0", "::"):
+    if host not in EVERYWHERE:
         return host
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,6 +16,9 @@ from app.director import Director
 from app.settings import Settings
 from app.store import Store, open_store
 from app.store.stories import Stories
+
+if TYPE_CHECKING:
+    from tests.app.dying import Nursery
 
 MakeSettings = Callable[..., Settings]
 
@@ -92,3 +96,57 @@ def eventually() -> Callable[..., Any]:
         raise AssertionError(f"not within {within} s: {what or question}")
 
     return wait
+
+
+# a room with something to lose in it; see furnished.py and dying.py ---------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its data folder, to be copied."""
+    from tests.app.furnished import furnish
+
+    return furnish(tmp_path_factory.mktemp("furnished"))
+
+
+@pytest.fixture
+def furnished_settings(furnished: Path, make_settings: MakeSettings) -> Settings:
+    """Quick settings on a copy of the furnished room."""
+    made = make_settings({"steps": 4})
+    shutil.copytree(furnished, made.data_dir)
+    return made
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """What the processes of a test say."""
+    return tmp_path / "processes.log"
+
+
+@pytest.fixture
+def nursery(log: Path, monkeypatch: pytest.MonkeyPatch) -> Nursery:
+    """Workers of this test's directors are forks. They live until they are ended unless the test names a death."""
+    from tests.app.dying import Nursery
+
+    made = Nursery(None, log)
+    monkeypatch.setattr("app.worker_process.subprocess", made)
+    return made
+
+
+@pytest.fixture
+def open_furnished(
+    furnished_settings: Settings,
+    nursery: Nursery,  # noqa: ARG001
+) -> Iterator[Callable[[], Director]]:
+    """Start the program in the furnished room as a person does, in this process."""
+    made: list[Director] = []
+
+    def start() -> Director:
+        made.append(Director(open_store(furnished_settings)))
+        made[-1].start()
+        return made[-1]
+
+    yield start
+    for director in made:
+        director.shutdown()
+        director.store.close()

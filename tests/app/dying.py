@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import multiprocessing
 import os
 import sqlite3
@@ -206,8 +205,5 @@ def assert_kept(before: Rows, after: Rows, *, but: tuple[str, ...] = ()) -> None
                 assert after[table][row_id] == row, f"{table} {row_id} is not as it was"
 
 
-def write_down(path: Path, settings: Settings, what: str) -> None:
-    """What a page has been told is kept, for whoever looks after its death."""
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps({"what": what, "rows": rows_of(settings)}), encoding="utf-8")
-    partial.replace(path)
+def names(entries: list[Any]) -> list[str]:
+    return [f"{entry[0]}-{getattr(entry[1], '__name__', entry[1])}" for entry in entries]

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from app.identity import now
+from app.killpoints import reached
 from app.store import Store
 from app.store.database import HEAD
 from nsp_core.errors import Cancelled, UserError
@@ -106,6 +107,7 @@ def make_backup(
                 told("packing", done, total)
             archive.writestr(zipfile.ZipInfo(MANIFEST, stamp.timetuple()[:6]), json.dumps(manifest, indent=1).encode())
         sync(partial)
+        reached("backup.packed")
         os.replace(partial, target)
     finally:
         for path in (partial, snapshot):
@@ -150,7 +152,7 @@ def read_manifest_of(path: Path) -> Backup:
 def clear_partial(folder: Path, *, older_than: float = 3600.0) -> None:
     """What a killed program left of a backup."""
     limit = now().timestamp() - older_than
-    for path in folder.glob("*.partial"):
+    for path in folder.glob("*.partial*"):  # an unfinished database has files beside it
         with contextlib.suppress(OSError):
             if path.stat().st_mtime < limit:
                 path.unlink()

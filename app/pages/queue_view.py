@@ -68,7 +68,7 @@ def _unit(
     return {
         "unit": name,
         "kind": first.kind,
-        "what": say(f"queue.{first.kind if first.kind in _NAMED else 'other'}", n=len(jobs)),
+        "what": say(f"queue.{_name(first)}", n=len(jobs)),
         "words": _words(first, stories),
         "story": _story(first, stories, titles),
         "scene": first.scene_id,
@@ -88,6 +88,12 @@ def _unit(
         "first": True,
         "last": True,
     }
+
+
+def _name(job: Job) -> str:
+    if job.kind == "draw" and "chain" in job.payload:
+        return "retell"  # scene after scene, not takes of one
+    return job.kind if job.kind in _NAMED else "other"
 
 
 def _text(state: str, running: Job | None, before: float, held_up: str) -> str:

@@ -10,13 +10,19 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 
-from sqlmodel import Session, col, func, select
+from sqlalchemy import text
+from sqlmodel import Session, col, select
 
 from app.store.database import Database
 from app.store.errors import NotFound
 from app.store.jobs import OPEN, Job, read_job
 from app.store.models import JobRow
 
+# asked with every look at the page: plain, because that costs a tenth
+_COUNTS = text(
+    "SELECT status, COUNT(*) FROM job WHERE owner_id = :owner AND kind != 'load'"
+    " AND status IN ('pending', 'running', 'interrupted', 'paused') GROUP BY status"
+)
 WAITING = ("pending", "interrupted", "paused")
 
 
@@ -32,13 +38,8 @@ class Queue:
 
     def counts(self) -> dict[str, int]:
         """How many jobs are in which state; loading the model is not something that a person asked for."""
-        query = (
-            select(JobRow.status, func.count())
-            .where(JobRow.owner_id == self.owner_id, col(JobRow.status).in_(OPEN), JobRow.kind != "load")
-            .group_by(JobRow.status)
-        )
         with self.database.reading() as session:
-            return dict(session.exec(query).all())
+            return {status: n for status, n in session.connection().execute(_COUNTS, {"owner": self.owner_id})}
 
     def move(self, unit: str, by: int = 0, *, before: str | None = None) -> int:
         """A unit that waits goes `by` places on or back, or right `before` another unit. Returns its place, from 1."""

@@ -64,7 +64,9 @@ def test_the_count(make_settings: Callable[..., Settings], tmp_path: Path) -> No
     assert loads.record().failed == 0
 
 
-@pytest.mark.parametrize("how", [{"fail_load": "The folder is empty."}, {"die_on_load": True}])
+@pytest.mark.parametrize(
+    "how", [{"fail_load": "The folder is empty."}, pytest.param({"die_on_load": True}, marks=pytest.mark.full)]
+)
 def test_the_starter_stands_in(
     open_room: OpenRoom, eventually: Eventually, tmp_path: Path, how: dict[str, Any]
 ) -> None:

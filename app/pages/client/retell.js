@@ -35,9 +35,9 @@ const retell = (() => {
       if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); tell_(); }
     });
     return h("details.wn-more.wn-retell", {}, h("summary", {}, T(rest > 1 ? "wander.retell" : "wander.retell_last")),
-      h("div.wn-field", {}, h("label", { for: "wn-retell-rest" }, T("wander.retell_words", { n: at + 1 })), box),
+      h("div.wn-retell-body", {}, h("div.wn-field", {}, h("label", { for: "wn-retell-rest" }, T("wander.retell_words", { n: at + 1 })), box),
       h("p.wn-small", {}, T("wander.retell_hint", { n: rest })),
-      h("button.wn-second", { type: "button", onclick: tell_ }, T("wander.retell_do")));
+      h("button.wn-second", { type: "button", onclick: tell_ }, T("wander.retell_do"))));
   }
   words.extras.push(offer);
 

@@ -1,4 +1,4 @@
-"""The words of the page and of its messages, from one file a language: `say("takes.count", n=3)`.
+"""The words of the page and of its messages, from one file a language: `say("shelf.num_scenes", n=3)`.
 
 Knows nothing of pages. The scripts get the same texts as one object; see T() in client/page.js. A new language is one
 file beside en.toml; while it is being written it may lie anywhere (WHATNEXT_LANGUAGE=/path/to/it.toml).

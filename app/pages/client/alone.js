@@ -5,7 +5,7 @@ const alone = (() => {
   const text = h("p.wn-alone-text", { role: "status", "aria-live": "polite" });
   const show = h("button.wn-link", { type: "button", onclick: () => openScene(view.alone.at) }, T("alone.show"));
   const stop = h("button.wn-second.wn-alone-stop", { type: "button", onclick: () => act("alone_stop", { chain: view.alone.chain }) }, T("alone.stop"));
-  const again = h("button.wn-second", { type: "button", onclick: () => begin(view.alone.left, "") }, T("alone.again"));
+  const again = h("button.wn-second", { type: "button", onclick: () => begin(view.alone.left, "") }, T("alone.again", { n: 1 }));
   const node = h("div.wn-alone", { hidden: true }, h("span.wn-alone-mark", { "aria-hidden": "true" }), text, show, stop, again);
   player.node.prepend(node);
 

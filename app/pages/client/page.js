@@ -65,7 +65,7 @@ function icon(name) {
   return svg;
 }
 
-// The words of the page, from app/languages: T("takes.count", {n: 3}). A text may have a form for one and for many.
+// The words of the page, from app/languages: T("shelf.num_scenes", {n: 3}). A text may have a form for one and for many.
 const plurals = new Intl.PluralRules(CATALOGUE["language.code"] || "en");
 function T(key, values) {
   let text = CATALOGUE[key];

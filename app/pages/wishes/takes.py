@@ -70,10 +70,10 @@ class Takes:
     def _rank(self, message: Message, place: Place) -> Place:
         order = message.get("order")
         if not isinstance(order, list) or not all(isinstance(one, str) for one in order):
-            raise UserError("The order of the takes did not arrive: please try again.")
+            raise UserError(say("takes.no_order"))
         scene = self.person.scene(place)
         if len(set(order)) != len(order) or set(order) != {take.id for take in scene.takes}:
-            raise UserError("The takes are not the same any more: look at them as they are now, then order them.")
+            raise UserError(say("takes.order_changed"))
         self.person.stories.rank_takes(scene.id, order, expected_version=seen_of(message))
         return place
 

@@ -146,7 +146,9 @@ def test_the_rest_is_told_again(room: Room) -> None:
     stories = store.stories(room.desk.owner_id)
     takes = [stories.scene(one["id"]).chosen for one in done["path"]]
     for before, take in zip(takes, takes[1:], strict=False):
-        assert before is not None and take is not None and take.parent_take_id == before.id, "one goes on from the other"
+        assert before is not None and take is not None and take.parent_take_id == before.id, (
+            "one goes on from the other"
+        )
 
     undone = room.act("undo", done)
     assert words_of(undone) == words_of(view), "the old way was never touched"

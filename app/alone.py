@@ -15,6 +15,7 @@ from typing import Any
 from sqlmodel import Session, col, func, select
 
 from app.identity import new_id, now
+from app.killpoints import reached
 from app.store.database import Database
 from app.store.errors import NotFound
 from app.store.jobs import OPEN, Job, Jobs
@@ -129,6 +130,8 @@ def _next(session: Session, job: Job, kind: Any, payload: dict[str, Any], scene_
     )
     if held:
         session.get_one(JobRow, new).status = "paused"
+    session.flush()
+    reached("alone.went_on")
 
 
 def _plain(words: str) -> str:

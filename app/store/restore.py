@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from app.identity import new_id, now
+from app.killpoints import reached
 from app.store import Store
 from app.store.backup import DATABASE, FORMAT, KIND, MANIFEST, PIECE, Backup, Told, make_backup, private, room_for, sync
 from app.store.database import Database, alembic_config, known_revisions
@@ -76,7 +77,9 @@ def restore_backup(
             for _ in range(3):
                 state = _state(store.database.path)
                 aside = make_backup(store, label="before-restore", told=told, should_stop=should_stop)
+                reached("restore.aside")
                 _bring_media(archive, manifest, store, told)
+                reached("restore.media")
                 before = exchange(store.database, clean, state, lambda: told("exchanging", 0, 0))
                 if before is not None:
                     break
@@ -85,6 +88,7 @@ def restore_backup(
                 raise UserError(
                     "The stories are being changed while they should be exchanged: close the other windows, try again."
                 )
+        reached("restore.exchanged")
         _sweep(store, before)
         with contextlib.closing(sqlite3.connect(clean)) as connection:
             (stories,) = connection.execute("SELECT COUNT(*) FROM story WHERE deleted_at IS NULL").fetchone()
@@ -328,6 +332,7 @@ def exchange(
             raw.execute("INSERT INTO fts_text (fts_text) VALUES ('optimize')")
             if raw.execute("PRAGMA main.foreign_key_check").fetchone() is not None:
                 raise RuntimeError("The exchange would break references; undone.")
+            reached("restore.exchanging")
             committing()
             raw.execute("COMMIT")
             return before

@@ -31,7 +31,7 @@ from tests.app import fake_predictor  # noqa: F401
 PROCESSES = multiprocessing.get_context("forkserver" if sys.platform != "win32" else "spawn")
 PROCESSES.set_forkserver_preload(["tests.app.dying"])
 DEAD = -9 if sys.platform != "win32" else 137
-PATIENCE = 150.0  # a busy machine
+PATIENCE = 250.0  # seconds; a busy machine
 KEPT_TABLES = ("owner", "story", "scene", "take", "recipe", "media", "media_link", "op", "preference")
 
 

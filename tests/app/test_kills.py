@@ -18,7 +18,7 @@ from app import killpoints
 from app.director import Director
 from app.settings import ROOT
 from tests.app.dying import DEAD, PATIENCE, Death, Nursery, assert_kept, assert_sound, names, rows_of
-from tests.app.furnished import describe, draw, ended, load, think
+from tests.app.furnished import describe, draw, ended, load, the_story, think, until
 
 WORKER_DEATHS: list[tuple[str, Callable[[Director], str]]] = [
     ("media.made", draw),
@@ -103,6 +103,26 @@ def test_a_worker_dies_anywhere(
     at: str, ask: Any, nursery: Nursery, open_furnished: Callable[[], Director], tmp_path: Path
 ) -> None:
     a_worker_dies(at, ask, nursery, open_furnished, tmp_path)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("at", ["alone.went_on", "alone.went_on@2", "alone.went_on@3"])
+def test_a_worker_dies_while_a_story_goes_on_by_itself(
+    at: str, nursery: Nursery, open_furnished: Callable[[], Director], tmp_path: Path
+) -> None:
+    """A chain of jobs is not torn: two scenes come of it, each drawn once."""
+    nursery.death = Death(at, tmp_path / "died")
+    director = open_furnished()
+    before = rows_of(director.settings)
+    owner, _, path = the_story(director)
+    director.submit_alone(owner, path[-1].id, scenes=2)
+    until(lambda: not director.store.jobs.recent(open_only=True), "the end of the chain")
+    assert nursery.death.happened
+    director.shutdown()
+    after = rows_of(director.settings)
+    assert_kept(before, after)
+    assert len(after["scene"]) == len(before["scene"]) + 2 and len(after["take"]) == len(before["take"]) + 2
+    assert_sound(director.settings)
 
 
 # the list of places -------------------------------------------------------------------------------------------------

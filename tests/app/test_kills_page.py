@@ -17,7 +17,9 @@ from app.reel import ReelItem, export_reel
 from app.security import lasting_token
 from app.settings import Settings
 from app.store import open_store
+from app.store.backup import make_backup
 from app.store.database import HEAD, Database, alembic_config
+from app.store.restore import restore_backup
 from tests.app.dying import DEAD, Death, Nursery, assert_kept, assert_sound, names, page, rows_of, run
 from tests.app.furnished import describe, draw, ended, the_story, until
 
@@ -375,6 +377,55 @@ def test_a_page_dies_while_it_makes_the_first_tables(make_settings: MakeSettings
     store = open_store(settings)
     assert store.local_owner()
     store.close()
+    assert_sound(settings)
+
+
+# ... while it makes a backup, or goes back to one -------------------------------------------------------------------
+
+
+def back_up(director: Director) -> None:
+    make_backup(director.store)
+
+
+def go_back(director: Director) -> None:
+    restore_backup(director.store, director.settings.data_dir.parent / "old.zip")
+
+
+@pytest.mark.full
+def test_a_page_dies_while_it_makes_a_backup(settings: Settings, log: Path, tmp_path: Path) -> None:
+    before = rows_of(settings)
+    assert run(page, settings, Death("backup.packed", tmp_path / "died"), back_up, log=log) == DEAD, log.read_text()
+    assert rows_of(settings) == before and not list(settings.backups_dir.glob("*.zip"))
+    assert_sound(settings)
+
+
+RESTORING = ["backup.packed", "restore.aside", "restore.media", "restore.exchanging", "restore.exchanged"]
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("at", RESTORING)
+def test_a_page_dies_while_it_goes_back(at: str, settings: Settings, log: Path, tmp_path: Path) -> None:
+    """The stories are those of before or those of the backup, and those of before are never without a copy."""
+    store = open_store(settings)
+    made = make_backup(store, tmp_path)
+    made.path.rename(settings.data_dir.parent / "old.zip")
+    old = rows_of(settings)
+    stories = store.stories(store.local_owner())
+    later = stories.create_story("Written since")
+    before = rows_of(settings)
+    store.close()
+    assert run(page, settings, Death(at, tmp_path / "died"), go_back, log=log) == DEAD, log.read_text()
+    after = rows_of(settings)
+    if at == "restore.exchanged":
+        assert later.id not in after["story"] and after["take"] == old["take"]
+    else:
+        assert after == before
+    if at != "backup.packed":
+        assert len(list(settings.backups_dir.glob("*before-restore*.zip"))) == 1
+    store = open_store(settings)
+    restore_backup(store, settings.data_dir.parent / "old.zip")  # and again
+    store.close()
+    assert rows_of(settings)["take"] == old["take"] and later.id not in rows_of(settings)["story"]
     assert_sound(settings)
 
 

@@ -62,6 +62,7 @@ function makeFilm(videos, raise, told) {
   // Begin the scene at `run.at`, `share` of it already over, in the video that is not in front.
   function begin(share) {
     const mine = run;
+    const turn = (run.turn += 1); // a later beginning makes this one void
     const scene = one();
     const index = 1 - run.front;
     const video = videos[index];
@@ -71,7 +72,7 @@ function makeFilm(videos, raise, told) {
     load(video, scene.clip);
     let started = false;
     const start = () => {
-      if (started || run !== mine || mine.list[mine.at] !== scene) return;
+      if (started || run !== mine || mine.turn !== turn) return;
       started = true;
       const old = videos[run.front];
       run.front = index;
@@ -87,7 +88,7 @@ function makeFilm(videos, raise, told) {
     };
     video.onended = null;
     video.onerror = () => { if (run === mine && run.moving) { run.moving = false; run.front = index; next(); } };
-    const at = share * length(scene, video);
+    const at = Math.min(0.98, Math.max(0, share)) * length(scene, video);
     if (at < 0.02 && video.currentTime < 0.12 && video.dataset.painted && !video.seeking && video.readyState >= 2) return start();
     whenPainted(video, start);
     const jump = () => {
@@ -154,12 +155,12 @@ function makeFilm(videos, raise, told) {
     ticking = requestAnimationFrame(tick);
   }
 
-  function play(list, at = 0, front = 0) {
+  function play(list, at = 0, front = 0, share = 0) {
     if (!list.length) return;
     stop(true);
-    run = { list, at, front: Math.max(0, front), state: "playing", swap: null, moving: false };
+    run = { list, at, front: Math.max(0, front), state: "playing", swap: null, moving: false, turn: 0 };
     told.state("playing");
-    begin(0);
+    begin(share);
     tick();
   }
 
@@ -187,7 +188,7 @@ function makeFilm(videos, raise, told) {
     if (!run) return;
     run.at = Math.min(Math.max(0, at), run.list.length - 1);
     told.time(run.at, share);
-    begin(Math.min(0.98, Math.max(0, share)));
+    begin(share);
   }
 
   function stop(quiet) {

@@ -108,8 +108,8 @@ const player = (() => {
   function goTo(at, share) {
     const list = playable();
     if (!list[at]) return;
-    if (film.state() === "stopped" || film.list().length !== list.length) film.play(list, at, front);
-    if (share || film.at() !== at) film.seek(at, share);
+    if (film.state() === "stopped" || film.list().length !== list.length) film.play(list, at, front, share);
+    else film.seek(at, share);
   }
   // Arrow keys while a film runs. False when there is none: they then walk along the strip.
   function step(by) {

@@ -26,6 +26,7 @@ from starlette.types import Receive, Scope
 from app.attempts import Allowance, Attempts
 from app.catalogue import say
 from app.password import Password
+from app.plain import plain_page
 
 log = logging.getLogger(__name__)
 
@@ -38,30 +39,11 @@ COOKIE = "whatnext-visitor"
 # Nothing on that page but itself: no script, no picture from elsewhere, no frame around it.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
-PAGE = """<!doctype html><html lang="{language}"><head><meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">
-<meta name="robots" content="noindex"><title>{title}</title><style>
-:root{{--paper:#fbf5e9;--page:#fffdf8;--ink:#33291f;--soft:#6a5b4a;--edge:#a8916b;--warm:#b4451c;--on:#fff;
---bad:#fdeee4;--bad-edge:#ecc1a4}}
-@media(prefers-color-scheme:dark){{:root{{--paper:#1d1814;--page:#2a231d;--ink:#f3e9da;--soft:#c3b29c;--edge:#8d7a60;
---warm:#f08a5d;--on:#221308;--bad:#43261a;--bad-edge:#7c4a31}}}}
-*{{box-sizing:border-box}}body{{margin:0;min-height:100vh;display:grid;place-items:center;background:var(--paper);
-color:var(--ink);font:500 1rem/1.5 Quicksand,"Avenir Next","Segoe UI",system-ui,sans-serif;padding:1rem}}
-main{{width:min(26rem,100%);background:var(--page);border-radius:18px;padding:2rem;
-box-shadow:0 10px 30px -12px #5c421e55}}
-h1{{font:600 1.6rem/1.2 Lora,Georgia,serif;margin:0 0 .5rem}}p{{margin:0 0 1rem;color:var(--soft)}}
-label{{font-weight:700;display:block;margin-bottom:.35rem}}
-input{{width:100%;font:inherit;color:inherit;background:var(--paper);border:1.5px solid var(--edge);border-radius:12px;
-padding:.7rem .9rem}}
-button{{margin-top:1.1rem;width:100%;border:0;border-radius:999px;padding:.8rem;font:inherit;font-weight:700;
-font-size:1.1rem;background:var(--warm);color:var(--on);cursor:pointer}}
-:focus-visible{{outline:3px solid #2f6650;outline-offset:2px}}
-.wrong{{background:var(--bad);border:1px solid var(--bad-edge);color:var(--ink);border-radius:12px;padding:.6rem .9rem}}
-</style></head><body><main><h1>{title}</h1><p>{lead}</p>{wrong}<form method="post" action="{action}">
+FORM = """{wrong}<form method="post" action="{action}">
 <input type="hidden" name="next" value="{next}"><label for="password">{label}</label>
 <input id="password" name="password" type="password" autocomplete="current-password" required autofocus
 maxlength="1024">
-<button>{enter}</button></form></main></body></html>"""
+<button>{enter}</button></form>"""
 
 
 class Lock:
@@ -159,16 +141,14 @@ def page(scope: Scope, onward: str, status: int = 200, wrong: str = "", wait: fl
     query = scope.get("query_string", b"").decode("latin-1")
     if onward == scope["path"] and scope["path"] != LOGIN and query:
         onward = f"{onward}?{query}"
-    shown = PAGE.format(
-        language=say("language.code"),
-        title=html.escape(say("safety.title")),
-        lead=html.escape(say("safety.lead")),
+    form = FORM.format(
         wrong=f'<p class="wrong" role="alert">{html.escape(wrong)}</p>' if wrong else "",
         action=html.escape(_at(scope, LOGIN)),
         next=html.escape(local_address(onward)),
         label=html.escape(say("safety.password")),
         enter=html.escape(say("safety.enter")),
     )
+    shown = plain_page(say("safety.title"), say("safety.lead"), form)
     headers = {"Cache-Control": "no-store", "Content-Security-Policy": POLICY, "X-Frame-Options": "DENY"}
     if wait:
         headers["Retry-After"] = str(max(1, math.ceil(wait)))

@@ -23,8 +23,10 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.catalogue import say
 from app.killpoints import reached
 from app.login import Lock
+from app.plain import plain_page
 from app.visitor import visitor
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -43,13 +45,6 @@ POLICY = (
 
 # Of what a browser can give, the page asks for the camera, its own and only when a person presses its button.
 PERMISSIONS = "camera=(self), microphone=(), geolocation=(), display-capture=(), usb=(), serial=(), hid=(), payment=()"
-
-REFUSED = """<!doctype html><html lang="en"><meta charset="utf-8"><title>What happens next?</title>
-<style>body{font:1.1em/1.6 Georgia,serif;background:#fbf5e9;color:#33291f;max-width:34rem;margin:18vh auto;
-padding:0 2em}
-h1{font-size:1.5rem}</style><h1>This story room is locked</h1>
-<p>Please open it with the full address that the program printed when it started, the one that ends in
-<code>?token=…</code>.</p></html>"""
 
 
 @dataclass
@@ -173,7 +168,7 @@ class Gate:
             return answer
         if self.door.accepts(_cookie(headers, name)):
             return None
-        return HTMLResponse(REFUSED, status_code=401)
+        return HTMLResponse(plain_page(say("safety.title"), say("safety.full_address")), status_code=401)
 
     def _is_own_start(self, scope: Scope) -> bool:
         return self.door.starting and scope["path"] == STARTUP and _is_local(scope)

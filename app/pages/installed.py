@@ -7,7 +7,6 @@ The same routes hear which windows are open, where somebody listens (`launch.py 
 from __future__ import annotations
 
 import html
-import json
 import re
 import zlib
 
@@ -16,7 +15,8 @@ from starlette.responses import FileResponse, HTMLResponse, JSONResponse, PlainT
 from starlette.routing import Route
 
 from app.catalogue import say
-from app.pages.head import CLIENT, LOOK, paper
+from app.pages.head import CLIENT, paper
+from app.plain import plain_page
 from app.presence import Presence
 from app.settings import ROOT
 
@@ -89,17 +89,8 @@ def card() -> dict[str, object]:
 
 def offline_page() -> str:
     """What the browser shows while the program does not run; it has to bring all that it needs."""
-    texts = {
-        "LANGUAGE": say("language.code"),
-        "NAME": say("page.name"),
-        "HEADING": say("installed.offline"),
-        "HINT": say("installed.offline_hint"),
-        "AGAIN": say("installed.try_again"),
-    }
-    page = _client("offline.html").replace("{{COLOURS}}", _client("colours.css")).replace("{{LOOK}}", json.dumps(LOOK))
-    for name, text in texts.items():
-        page = page.replace("{{" + name + "}}", html.escape(text))
-    return page
+    again = f'<button onclick="location.reload()">{html.escape(say("installed.try_again"))}</button>'
+    return plain_page(say("installed.offline"), say("installed.offline_hint"), again)
 
 
 def _client(name: str) -> str:

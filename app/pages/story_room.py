@@ -70,12 +70,13 @@ STYLES = (
     "engine.css",
     "library.css",
     "help.css",
+    "thumb.css",
 )
 FRAME = """
 <div class="wn">
   <header class="wn-top"></header>
   <div class="wn-notice" role="status" aria-live="polite" hidden></div>
-  <div class="wn-main" role="main"></div>
+  <div class="wn-main"></div>
   <div class="wn-live" role="status" aria-live="polite"></div>
 </div>
 """

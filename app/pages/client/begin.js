@@ -14,7 +14,7 @@ const HELLO = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 470 230" fil
 </svg>`;
 
 const home = (() => {
-  const file = h("input", { type: "file", accept: "image/*,video/*,.heic,.heif,.avif,.mkv", id: "wn-file", class: "wn-unseen", tabindex: "-1", onchange: () => send(file.files) });
+  const file = h("input", { type: "file", accept: "image/*,video/*,.heic,.heif,.avif,.mkv", id: "wn-file", class: "wn-unseen", tabindex: "-1", "aria-label": T("begin.choose"), onchange: () => send(file.files) });
   const choose = h("button.wn-second", { type: "button", onclick: () => { getReady(); file.click(); } }, T("begin.choose"));
   const picture = h("button.wn-second", { type: "button", onclick: () => photograph() }, icon("camera"), T("begin.camera"));
   const dropText = h("p.wn-drop-text", {}, T("begin.drop"));

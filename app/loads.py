@@ -57,7 +57,8 @@ class Loads:
     def record(self) -> Record:
         """As it is now. Failures of a folder that was changed since do not count."""
         entry = self._read().get(self.key, {})
-        same = entry.get("signature") == self._signature()
+        # a folder is looked through only when that matters: this is asked with every look at the page
+        same = bool(entry.get("failed")) and entry.get("signature") == self._signature()
         return Record(
             failed=int(entry.get("failed", 0)) if same else 0,
             why=str(entry.get("why", "")) if same else "",

@@ -26,6 +26,7 @@ CHROMIUM_OPTIONS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--use-fake-device-for-media-stream",  # a camera that shows a green test picture; a page still has to ask for it
 ]
 
 skipped_browser_tests: list[str] = []

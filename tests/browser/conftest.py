@@ -64,7 +64,7 @@ class Server:
                 command, cwd=ROOT, env={**os.environ, **self.environment}, stdout=output, stderr=subprocess.STDOUT
             )
         deadline = time.monotonic() + START_SECONDS
-        while b"?token=" not in self.log.read_bytes()[before:]:
+        while b"The story room is open" not in self.log.read_bytes()[before:]:
             if self.process.poll() is not None or time.monotonic() > deadline:
                 self.stop(signal.SIGKILL)
                 raise AssertionError(f"the page did not start: {self.log.read_text()}")

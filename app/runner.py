@@ -269,6 +269,7 @@ class JobRun:
         self.write(phase="reading", force=True)
         stories = self.store.stories(None)
         scene = stories.scene(self.job.scene_id or "")
+        path = stories.path_to(scene.id)  # now: when the picture is there, the scene may be in the trash
         mode = payload.get("mode") or scene.mode
         context, parents = stories.context_and_parents(
             scene.parent_id,
@@ -305,7 +306,7 @@ class JobRun:
             parent_take_id=parents[-1]["take"] if parents and request.mode == "continue" else None,
             job_id=self.job.id,
             recipe=self._recipe(predictor, request, finished, parents, scene.steer),
-            drift=drift_of(self.store.media, stories.path_to(scene.id), finished.frames[-1]),
+            drift=drift_of(self.store.media, path, finished.frames[-1]),
         )
         try:
             with self.store.database.transaction() as session:

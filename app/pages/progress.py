@@ -23,7 +23,7 @@ PHASES = {
 
 
 def job_view(job: Job, words: str = "", because: str = "") -> dict[str, Any]:
-    """A job that is open, as the page's script reads it. `words`: what is being drawn; `because`: why it has to wait."""
+    """A job that is open, as the page's script reads it. `words`: what is being drawn; `because`: why it waits."""
     return {
         "id": job.id,
         "kind": job.kind,

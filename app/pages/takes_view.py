@@ -157,7 +157,8 @@ def group_view(group: Sequence[Job], open_draws: Sequence[Job], typical: float |
     said = [say("takes.progress", done=done, n=len(group))] if len(group) > 1 else [say("takes.one_more")]
     if left is not None:
         said.append(say("takes.left", left=seconds(left)))
-    share = sum(1.0 if job not in open_draws else job.step / job.total if job.total else 0.0 for job in group) / len(group)
+    shares = [1.0 if job not in open_draws else job.step / job.total if job.total else 0.0 for job in group]
+    share = sum(shares) / len(group)
     return {"done": done, "count": len(group), "text": " · ".join(said), "share": round(share, 3)}
 
 

@@ -42,7 +42,7 @@ function takeTile({ big = false, list }) {
     node.dataset.take = take.id;
     node.dataset.number = String(take.number);
     node.classList.toggle("wn-take-chosen", take.chosen);
-    node.classList.toggle("wn-take-shown", shown && !take.chosen && !big);
+    node.classList.toggle("wn-take-shown", shown && !take.chosen);
     if (film.dataset.clip !== take.clip && take.clip) {
       film.dataset.clip = take.clip;
       if (take.thumb) film.poster = media(take.thumb);

@@ -89,9 +89,7 @@ def create_app(
         works_here=settings.in_process,
         at_home=door.hosts <= set(LOOPBACK) and not door.any_address and not settings.public,
     )
-    with gr.Blocks(
-        title=say("page.name"), analytics_enabled=False, delete_cache=CACHE_SWEEP, fill_width=True
-    ) as demo:
+    with gr.Blocks(title=say("page.name"), analytics_enabled=False, delete_cache=CACHE_SWEEP, fill_width=True) as demo:
         story_room(desk)
     options: dict[str, Any] = {
         "app_kwargs": {

@@ -26,7 +26,6 @@ _KINDS = {"png": "image/png", "svg": "image/svg+xml"}
 DAY = {"Cache-Control": "private, max-age=86400"}
 
 
-
 def app_routes(presence: Presence | None = None) -> list[Route]:
     """`presence`: who wants to know which windows are open."""
 

@@ -185,6 +185,7 @@ def test_the_best_words() -> None:
     assert best(("A cat comes.", None), ("A bird sings.", -5.0)) == "A bird sings."
 
 
+@pytest.mark.full
 def test_nobody_needs_to_look(open_room: OpenRoom, eventually: Eventually, tmp_path: Path) -> None:
     """Without a worker: the thread that was started for the first job does all that follow."""
     person = Person(open_room(in_process=True), tmp_path, works_here=True)
@@ -194,6 +195,7 @@ def test_nobody_needs_to_look(open_room: OpenRoom, eventually: Eventually, tmp_p
     eventually(lambda: len(person.words(first)) == 4 and not person.open_jobs(), what="three more scenes")
 
 
+@pytest.mark.full
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
 def test_it_survives_a_killed_worker(open_room: OpenRoom, eventually: Eventually, tmp_path: Path) -> None:
     director = open_room({"step_seconds": 0.05})

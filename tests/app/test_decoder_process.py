@@ -74,12 +74,14 @@ def test_a_picture_that_needs_too_much_memory(tmp_path: Path) -> None:
     assert "memory" in refused(decoder, path, within=60)
 
 
+@pytest.mark.full
 def test_the_largest_picture_that_is_allowed_fits_the_usual_memory(decoder: Decoder, tmp_path: Path) -> None:
     path = tmp_path / "large.png"
     path.write_bytes(flat_png(7900, 7900))
     assert decoder.read(path).frames.shape == (1, 640, 640, 3)
 
 
+@pytest.mark.full
 def test_an_animation_of_many_large_frames(tmp_path: Path) -> None:
     frames = [Image.new("P", (5000, 5000), color=number % 2) for number in range(40)]
     path = tmp_path / "bomb.gif"
@@ -89,6 +91,7 @@ def test_an_animation_of_many_large_frames(tmp_path: Path) -> None:
     assert "longer than 2 s" in refused(decoder, path, within=60)
 
 
+@pytest.mark.full
 def test_a_film_that_takes_too_long(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     noise = [rng.integers(0, 255, (360, 640, 3), dtype=np.uint8) for _ in range(24)]

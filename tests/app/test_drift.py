@@ -146,6 +146,7 @@ def test_a_take_is_measured_when_it_is_kept(room: Room) -> None:
     assert kept["anchor"] == first["here"]["scene"] and beyond(kept) == tuple(room.card(worn)["beyond"])
 
 
+@pytest.mark.full
 def test_an_older_take_is_measured_when_it_is_looked_at(room: Room) -> None:
     rain = room.next(room.act("begin_words", words=DAY), "It rains on the meadow.")
     (take,) = room.takes(rain)
@@ -160,6 +161,7 @@ def test_an_older_take_is_measured_when_it_is_looked_at(room: Room) -> None:
     assert room.card(after) == before and after["story"]["version"] == version
 
 
+@pytest.mark.full
 def test_another_anchor_asks_for_another_measurement(room: Room) -> None:
     first = room.act("begin_words", words=DAY)
     rain = room.next(first, "It rains on the meadow.")
@@ -168,6 +170,7 @@ def test_another_anchor_asks_for_another_measurement(room: Room) -> None:
     assert room.card(room.desk.look(rain["here"]))["asks"]
 
 
+@pytest.mark.full
 def test_the_cures_draw_the_scene_afresh(room: Room) -> None:
     first = room.act("begin_words", words=DAY)
     worn = room.next(room.next(first, "It rains on a worn page."), "It rains on the meadow.")

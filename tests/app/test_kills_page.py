@@ -30,6 +30,7 @@ MakeSettings = Callable[..., Settings]
 def settings(furnished_settings: Settings) -> Settings:
     return furnished_settings
 
+
 # the page dies while it changes a story -----------------------------------------------------------------------------
 
 

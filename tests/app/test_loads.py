@@ -97,6 +97,7 @@ def test_the_way_back(open_room: OpenRoom, eventually: Eventually, tmp_path: Pat
     assert Loads(director.settings).record().failed == 0
 
 
+@pytest.mark.full
 def test_nothing_stands_in_for_the_starter(open_room: OpenRoom, eventually: Eventually, tmp_path: Path) -> None:
     trace = tmp_path / "trace"
     director = open_room({"die_on_load": True, "trace": str(trace)})
@@ -113,6 +114,7 @@ def test_nothing_stands_in_for_the_starter(open_room: OpenRoom, eventually: Even
     eventually(lambda: len(trace.read_text().splitlines()) > MOST, what="a try, because a person said so")
 
 
+@pytest.mark.full
 def test_loading_is_shown_as_it_is(open_room: OpenRoom, eventually: Eventually, tmp_path: Path) -> None:
     director = open_room({"load_seconds": 2.5})
     desk = desk_of(director, tmp_path)
@@ -142,6 +144,7 @@ with borrow_device(Path(sys.argv[1]), "cpu", "teaching", patience=60):
 """
 
 
+@pytest.mark.full
 def test_teaching_borrows_the_device(open_room: OpenRoom, eventually: Eventually, tmp_path: Path) -> None:
     director = open_room({"step_seconds": 0.1, "steps": 10})
     owner, scene = begin(director)

@@ -136,6 +136,7 @@ def test_a_difference_that_nothing_explains_is_said_so(told: Told) -> None:
     assert answer["verdict"] == "unexplained" and answer["differences"] == []
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("harm", ["gone", "changed"])
 @pytest.mark.parametrize("role", ["frames", "tail_latents"])
 def test_a_lost_parent_picture_is_said_and_nothing_drawn(told: Told, role: str, harm: str) -> None:

@@ -156,6 +156,7 @@ def test_the_rest_is_told_again(room: Room) -> None:
     assert words_of(again) == words_of(done) and all(one["clip"] for one in again["path"])
 
 
+@pytest.mark.full
 def test_a_chain_ends_where_it_breaks(room: Room) -> None:
     view = room.told("The ball rolls.", "It rains.", "The sun sets.")
     asked = room.act("retell_rest", room.at(view, 2), words="A dragon comes.", last=view["path"][-1]["id"])
@@ -182,6 +183,7 @@ def test_a_stopped_chain_keeps_its_words(room: Room) -> None:
     assert not any(one["drawing"] for one in stopped["path"])
 
 
+@pytest.mark.full
 def test_what_cannot_be_told_again(room: Room) -> None:
     view = room.told("The ball rolls.", "It rains.")
     beginning = room.act("retell_rest", room.at(view, 1), words="Else.", last=view["path"][-1]["id"])

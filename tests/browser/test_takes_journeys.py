@@ -86,6 +86,7 @@ def test_three_takes_from_the_first_step_to_the_choice(painter: Server, open_roo
     assert numbers(room) == ["2", "1", "3"]
 
 
+@pytest.mark.full
 def test_takes_that_are_stopped_and_more_of_them(painter: Server, open_room: OpenRoom) -> None:
     room = open_room(painter, width=390, height=844)
     page = room.page

@@ -64,6 +64,7 @@ def test_the_part_of_a_film_is_picked_by_keyboard(
     assert not [path for path in (own_painter.data / "uploads").rglob("*") if path.is_file()]
 
 
+@pytest.mark.full
 def test_a_finger_moves_the_part_on_a_phone_and_leaving_changes_nothing(
     painter: Server, open_room: Callable[..., Room], tmp_path: Path
 ) -> None:
@@ -85,6 +86,7 @@ def test_a_finger_moves_the_part_on_a_phone_and_leaving_changes_nothing(
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
+@pytest.mark.full
 def test_a_bad_file_is_one_sentence(painter: Server, open_room: Callable[..., Room], tmp_path: Path) -> None:
     room = open_room(painter)
     bad = tmp_path / "holiday.mp4"
@@ -97,6 +99,7 @@ def test_a_bad_file_is_one_sentence(painter: Server, open_room: Callable[..., Ro
 # the camera -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.full
 def test_a_picture_from_the_camera_begins_a_story(painter: Server, open_room: Callable[..., Room]) -> None:
     room = open_room(painter)
     page = room.page
@@ -109,10 +112,11 @@ def test_a_picture_from_the_camera_begins_a_story(painter: Server, open_room: Ca
     assert page.evaluate("document.querySelector('video.wn-camera-view').srcObject") is None, "the camera is off again"
 
 
+@pytest.mark.full
 def test_a_camera_that_may_not_be_used_is_one_sentence(painter: Server, open_room: Callable[..., Room]) -> None:
     room = open_room(painter)
     room.page.evaluate(
-        "navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('no', 'NotAllowedError'))"
+        "() => { navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('', 'NotAllowedError')); }"
     )
     room.page.get_by_role("button", name="Take a picture").click()
     assert room.notice().startswith("The camera may not be used here")

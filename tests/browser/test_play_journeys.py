@@ -63,6 +63,7 @@ def three_scenes(room: Room) -> None:
     room.page.wait_for_timeout(2500)  # the new scene has played by itself
 
 
+@pytest.mark.full
 def test_a_film_without_a_gap(painter: Server, open_room: OpenRoom, tmp_path: Path) -> None:
     room = open_room(painter)
     page = room.page
@@ -121,6 +122,7 @@ def test_a_film_without_a_gap(painter: Server, open_room: OpenRoom, tmp_path: Pa
     keep(room, "recipe")
 
 
+@pytest.mark.full
 def test_the_film_by_keyboard_and_bar(painter: Server, open_room: OpenRoom) -> None:
     room = open_room(painter)
     page = room.page
@@ -166,6 +168,7 @@ def test_the_film_by_keyboard_and_bar(painter: Server, open_room: OpenRoom) -> N
     assert bar.get_attribute("aria-valuenow") == "3" and bar.get_attribute("aria-valuemax") == "3"
 
 
+@pytest.mark.full
 def test_a_drifted_scene_says_so_and_is_drawn_afresh(painter: Server, open_room: OpenRoom) -> None:
     room = open_room(painter)
     page = room.page

@@ -217,7 +217,7 @@ const map = (() => {
     made.setAttribute("aria-level", String(laid.column[at] + 1));
     made.setAttribute("aria-posinset", String(own.indexOf(at) + 1));
     made.setAttribute("aria-setsize", String(own.length));
-    made.setAttribute("aria-label", T("map.label", { scene: T("map.scene", { number: laid.column[at] + 1 }), words: one.words || T("strip.no_words"), facts: facts(one, at) }));
+    made.setAttribute("aria-label", T("map.label", { scene: T("map.scene", { number: laid.column[at] + 1 }), words: (one.words || T("strip.no_words")).replace(/[.]+$/, ""), facts: facts(one, at) }));
     return made;
   }
 

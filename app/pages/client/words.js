@@ -3,6 +3,9 @@
 
 const words = (() => {
   const node = h("section.wn-words", { "aria-label": T("words.name") });
+  // On a phone the big button stands in its place while a field has the focus (thumb.css): were the focus lost as the
+  // finger comes down, the button would jump away under it and never be pressed.
+  node.addEventListener("mousedown", (event) => { if (event.target.closest("[data-primary]")) event.preventDefault(); });
   let kind = "";
   let parts = {};
 

@@ -156,4 +156,6 @@ def outlines(before: Plane, after: Plane) -> float:
 
 
 def _slopes(light: Plane) -> tuple[Plane, Plane]:
-    return (light[1:-1, 2:] - light[1:-1, :-2]) / 2, (light[2:, 1:-1] - light[:-2, 1:-1]) / 2
+    across = (light[1:-1, 2:] - light[1:-1, :-2]) / 2
+    down = (light[2:, 1:-1] - light[:-2, 1:-1]) / 2
+    return across.astype(np.float32), down.astype(np.float32)

@@ -43,7 +43,9 @@ async (seen) => {
   return (performance.now() - from) / 1000;
 }
 """
-WORD_IS_SEEN = """[...document.querySelectorAll(".wn-words .wn-thoughts li, .wn-words .wn-edit")]
+# only what came of the click: another field of the room shows the words of the scene that is there already
+WORD_IS_SEEN = """[...document.querySelectorAll(
+        ".wn-words[data-kind=thinking] .wn-thoughts li, .wn-words[data-kind=choose] .wn-edit")]
     .some((one) => (one.value || one.textContent).trim())"""
 PREVIEW_IS_SEEN = """[...document.querySelectorAll("img.wn-preview, .wn-take-coming img")]
     .some((one) => !one.hidden && one.src && one.complete && one.naturalWidth)"""

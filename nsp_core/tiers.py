@@ -99,14 +99,6 @@ TIERS: tuple[Tier, ...] = (
 )
 
 
-def tier(name: str) -> Tier:
-    """Raises KeyError for a name that is none."""
-    for one in TIERS:
-        if one.name == name:
-            return one
-    raise KeyError(f"There is no tier {name!r}; there are {', '.join(one.name for one in TIERS)}.")
-
-
 def fitting(hardware: Hardware) -> tuple[Tier, ...]:
     """Those that this machine has the memory for, the smallest first. The starter is always among them."""
     return tuple(one for one in TIERS if one.name == "starter" or any(one.fits(device) for device in hardware.devices))

@@ -119,15 +119,15 @@ class Desk:
             if isinstance(error, StaleStory):
                 notice.update(kept(given))
         except Exception:
-            log.exception("a wish failed: %r", message.get("do") if isinstance(message, dict) else message)
+            log.exception("a wish failed: %r", given.get("do"))
             notice = {"kind": "error", "text": say("desk.broken")}
         view = self.look(place.json())
         return {**view, "notice": notice or view["notice"]}
 
     def ask(self, message: Any) -> dict[str, Any]:
         """A question that changes nothing and moves nowhere: what a panel shows. {"error": sentence} when it fails."""
+        given: Message = dict(message) if isinstance(message, dict) else {}
         try:
-            given: Message = dict(message) if isinstance(message, dict) else {}
             question = self.questions.get(text_of(given, "ask"))
             if question is None:
                 raise UserError(say("desk.strange"))
@@ -135,7 +135,7 @@ class Desk:
         except WhatNextError as error:
             return {"error": str(error)}
         except Exception:
-            log.exception("a question failed: %r", message.get("ask") if isinstance(message, dict) else message)
+            log.exception("a question failed: %r", given.get("ask"))
             return {"error": say("desk.broken")}
 
     # files ------------------------------------------------------------------------------------------------------

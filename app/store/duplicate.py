@@ -13,6 +13,7 @@ from sqlmodel import Session, col, select
 from app.identity import new_id, now
 from app.store import oplog
 from app.store.models import MediaLinkRow, RecipeRow, Row, SceneRow, StoryRow, TakeRow, VerdictRow
+from app.store.rows import within_reach
 
 _MANY = 500
 
@@ -75,13 +76,7 @@ def _living(session: Session, story_id: str) -> list[SceneRow]:
         .where(SceneRow.story_id == story_id, col(SceneRow.deleted_at).is_(None))
         .order_by(col(SceneRow.depth), col(SceneRow.position))
     ).all()
-    reached: set[str | None] = {None}
-    living = []
-    for row in rows:
-        if row.parent_id in reached:
-            reached.add(row.id)
-            living.append(row)
-    return living
+    return within_reach(rows)
 
 
 def _of(session: Session, table: Any, column: str, ids: list[str], *, living: bool = False) -> list[Any]:

@@ -16,7 +16,7 @@ from app.store.database import Database
 from app.store.errors import CHANGED, NotFound, StaleStory
 from app.store.media import Media
 from app.store.models import RecipeRow, SceneRow, StoryRow, TakeRow, VerdictRow
-from app.store.rows import scenes_from, stories_from, takes_from
+from app.store.rows import scenes_from, stories_from, takes_from, within_reach
 from app.story import Scene, Story, Take, Tree, within_context
 from nsp_core import types
 from nsp_core.media.lossless import load_frames, load_latents
@@ -86,13 +86,7 @@ class StoryReader:
                 .where(SceneRow.story_id == story_id, col(SceneRow.deleted_at).is_(None))
                 .order_by(col(SceneRow.depth))
             ).all()
-            reached: set[str | None] = {None}
-            living = []
-            for row in rows:
-                if row.parent_id in reached:
-                    reached.add(row.id)
-                    living.append(row)
-            return Tree(scenes_from(session, living, bare=bare))
+            return Tree(scenes_from(session, within_reach(rows), bare=bare))
 
     def scene(self, scene_id: str) -> Scene:
         with self.database.reading() as session:

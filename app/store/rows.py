@@ -128,3 +128,14 @@ def takes_from(session: Session, rows: Sequence[TakeRow]) -> tuple[Take, ...]:
 
 def _pieces(ids: Sequence[str]) -> Iterable[Sequence[str]]:
     return (ids[i : i + _MANY] for i in range(0, len(ids), _MANY))
+
+
+def within_reach(rows: Iterable[SceneRow]) -> list[SceneRow]:
+    """Of scenes with parents before children those whose way to the beginning is whole."""
+    reached: set[str | None] = {None}
+    found = []
+    for row in rows:
+        if row.parent_id in reached:
+            reached.add(row.id)
+            found.append(row)
+    return found

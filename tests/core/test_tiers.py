@@ -8,7 +8,7 @@ import pytest
 
 from nsp_core import hardware
 from nsp_core.hardware import Device, Hardware
-from nsp_core.tiers import GB, TIERS, fitting, tier
+from nsp_core.tiers import GB, TIERS, fitting
 
 
 def machine(*cards: float) -> Hardware:
@@ -42,12 +42,6 @@ def test_every_figure_says_where_it_comes_from() -> None:
     for one in TIERS:
         assert {one.memory.obtained, one.disk.obtained} <= {"measured", "computed", "paper"}
         assert one.memory.value > 0
-
-
-def test_an_unknown_tier_is_named() -> None:
-    assert tier("starter") is TIERS[0]
-    with pytest.raises(KeyError, match="gpu-24"):
-        tier("gpu-7")
 
 
 def test_cards_as_the_driver_tells_them() -> None:

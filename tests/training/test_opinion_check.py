@@ -20,8 +20,8 @@ def test_kappa_of_a_table_done_by_hand() -> None:
 def test_missing_is_counted_apart() -> None:
     found = Agreement()
     for own in ("pass", "missing", "fail"):
-        found.add("right", own, "pass")
-    found.add("wrong", "fail", "missing")
+        found.add("right", own, "pass", len(found.pairs))
+    found.add("wrong", "fail", "missing", 99)
     assert found.missing == 2 and len(found.pairs) == 2
 
 
@@ -42,3 +42,14 @@ def test_the_scenes_are_what_they_are_called_and_a_yes_sayer_agrees_by_chance() 
 
 def test_the_exact_judge_agrees_with_itself() -> None:
     assert check(ExactJudge(), 1).kappa == 1
+
+
+def test_what_is_asked_of_one_story_is_drawn_together() -> None:
+    apart, together = Agreement(), Agreement()
+    for number in range(40):
+        own, exact = ("pass", "pass") if number % 2 else ("fail", "fail")
+        own = "fail" if number < 8 else own  # all mistakes in few stories
+        apart.add("right", own, exact, number)
+        together.add("right", own, exact, number // 8)
+    width = [high - low for low, high in (apart.interval(), together.interval())]
+    assert apart.kappa == together.kappa and width[1] > width[0]

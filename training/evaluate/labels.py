@@ -129,7 +129,7 @@ def agreement(folder: Path, labels: dict[int, str]) -> Agreement:
         exact = "fail"
         if event is not None:
             exact = judge.judge_clip(one.before, event, clips[entry["clip"]], entry["mode"]).outcome
-        found.add(entry["mode"], said, exact)
+        found.add(entry["mode"], said, exact, one.number)
     return found
 
 

@@ -37,17 +37,19 @@ class Agreement:
     """Pairs of verdicts (own, exact), each pass or fail; `said[kind]` counts the own ones."""
 
     pairs: list[tuple[str, str]] = field(default_factory=list)
+    stories: list[int] = field(default_factory=list)  # of each pair
     said: dict[str, Counter[str]] = field(default_factory=dict)
     exact: dict[str, Counter[str]] = field(default_factory=dict)
     missing: int = 0
 
-    def add(self, kind: str, own: str, exact: str) -> None:
+    def add(self, kind: str, own: str, exact: str, story: int) -> None:
         self.said.setdefault(kind, Counter())[own] += 1
         self.exact.setdefault(kind, Counter())[exact] += 1
         if "missing" in (own, exact):
             self.missing += 1
         else:
             self.pairs.append((own, exact))
+            self.stories.append(story)
 
     @property
     def kappa(self) -> float | None:
@@ -55,9 +57,13 @@ class Agreement:
         return kappa(self.pairs)
 
     def interval(self, seed: int = 0, draws: int = 2000) -> tuple[float, float]:
-        """The middle 95% of kappas of pairs drawn again."""
+        """The middle 95% of kappas of whole stories drawn again: what is asked of one story is not independent."""
         rng = Random(f"kappa {seed}")
-        drawn = [kappa(rng.choices(self.pairs, k=len(self.pairs))) for _ in range(draws)]
+        clusters: dict[int, list[tuple[str, str]]] = {}
+        for story, pair in zip(self.stories, self.pairs, strict=True):
+            clusters.setdefault(story, []).append(pair)
+        groups = list(clusters.values())
+        drawn = [kappa([pair for group in rng.choices(groups, k=len(groups)) for pair in group]) for _ in range(draws)]
         low, high = np.percentile([one for one in drawn if one is not None], [2.5, 97.5])
         return float(low), float(high)
 
@@ -95,7 +101,7 @@ def check(own: CausalJudge, stories: int, *, seed: int = 0) -> Agreement:
     found = Agreement()
     for kind, told, scene in candidates(seed, stories):
         context: StoryContext = told.context
-        found.add(kind, own.judge(context, scene).outcome, exact.judge(context, scene).outcome)
+        found.add(kind, own.judge(context, scene).outcome, exact.judge(context, scene).outcome, told.number)
     return found
 
 

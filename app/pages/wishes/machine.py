@@ -13,7 +13,7 @@ from app.pages.place import Place
 from app.pages.wishes.person import Message, Person, Question
 from app.settings import STARTER
 from nsp_core import hardware
-from nsp_core.tiers import TIERS, Figure, Tier
+from nsp_core.tiers import TIERS, Figure, Tier, fitting
 
 GB = 10**9
 _LOOK_EVERY = 10  # seconds: asking a graphics card takes a moment
@@ -31,6 +31,7 @@ class Machine:
         worker = self.person.director.worker_state()
         model = Path(settings.model)
         starter = model == STARTER
+        enough = fitting(here)
         return {
             "system": here.system,
             "cores": here.cores,
@@ -49,12 +50,11 @@ class Machine:
                 "device": settings.device,
                 "threads": settings.threads or None,
             },
-            "tiers": [_tier(one, here, current=starter and one.name == "starter") for one in TIERS],
+            "tiers": [_tier(one, fits=one in enough, current=starter and one.name == "starter") for one in TIERS],
         }
 
 
-def _tier(tier: Tier, here: hardware.Hardware, *, current: bool) -> dict[str, Any]:
-    fits = tier.name == "starter" or any(tier.fits(device) for device in here.devices)
+def _tier(tier: Tier, *, fits: bool, current: bool) -> dict[str, Any]:
     if current:
         verdict = say("machine.current")
     elif not fits:

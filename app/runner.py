@@ -19,6 +19,7 @@ from app import alone
 from app.decoder_process import Decoder
 from app.drift import drift_of
 from app.filter import ContentFilter, NotForEverybody, content_filter
+from app.job_report import GivenBack, JobReport
 from app.killpoints import reached
 from app.predictors import Canvas, canvas_of
 from app.ranking import judge_for, judge_takes
@@ -30,15 +31,11 @@ from app.store.media import Media, MediaFile
 from app.store.models import SceneRow
 from app.store.takes import NewTake
 from app.story import Role
-from app.take_files import make_files, picture
+from app.take_files import make_files
 from nsp_core.errors import Cancelled, ConfigError, OutsideLanguage, UserError, WhatNextError
 from nsp_core.types import Frames, NextScene, Predictor, SamplingOptions, SceneRequest
 
 log = logging.getLogger(__name__)
-
-
-class GivenBack(Exception):
-    """The program is being closed while the job runs: it waits for the next start."""
 
 
 class Runner:
@@ -130,19 +127,12 @@ class Runner:
             log.info("job %s was erased or taken over", job.id)
 
 
-class JobRun:
+class JobRun(JobReport):
     """One job from claim to end."""
 
     def __init__(self, runner: Runner, job: Job) -> None:
+        super().__init__(runner.store, runner.worker_id, job, runner.closing)
         self.runner = runner
-        self.store = runner.store
-        self.settings = runner.settings
-        self.job = job
-        self.started = time.monotonic()
-        self._looked = 0.0
-        self._flag = 0
-        self._wrote = 0.0
-        self._preview: Path | None = None
 
     def go(self) -> None:
         kinds = {"describe": self.describe, "think": self.think, "draw": self.draw, "rank": self.rank}
@@ -214,7 +204,7 @@ class JobRun:
             for role, file in files.items():
                 Media.link(session, file, role, owner_id=owner, job_id=self.job.id)
             reached("describe.linked")
-            self.store.jobs.finish_in(session, self.job.id, self.runner.worker_id, "done", result=result)
+            self.store.jobs.finish_in(session, self.job.id, self.worker_id, "done", result=result)
 
     def _forget_source(self) -> None:
         """Of a file that is not let in nothing stays here."""
@@ -259,7 +249,7 @@ class JobRun:
         reached("think.worded")
         result = {"alternatives": whole, "fingerprint": predictor.fingerprint}
         with self.store.database.transaction() as session:
-            self.store.jobs.finish_in(session, self.job.id, self.runner.worker_id, "done", result=result)
+            self.store.jobs.finish_in(session, self.job.id, self.worker_id, "done", result=result)
             alone.after_thinking(session, stories, self.job, whole)
 
     def draw(self) -> None:
@@ -315,7 +305,7 @@ class JobRun:
                     raise Gone(self.job.id)
                 take = stories.add_take_in(session, row, new)
                 result = {"take": take.id, "scene": scene.id, "seconds": finished.seconds}
-                self.store.jobs.finish_in(session, self.job.id, self.runner.worker_id, "done", result=result)
+                self.store.jobs.finish_in(session, self.job.id, self.worker_id, "done", result=result)
                 alone.after_drawing(session, stories, self.job)
         except Gone:  # erased for good meanwhile: these files must not outlive it
             with self.store.database.transaction() as session:
@@ -372,7 +362,7 @@ class JobRun:
             last = item.phase == "draw" and item.step == item.total
             due = self.due() or last
             shown = due and item.preview is not None and self._may_show(item.preview)
-            preview = self._show(item.preview, item.step) if shown and item.preview is not None else None
+            preview = self.show(item.preview, item.step) if shown and item.preview is not None else None
             columns = {} if preview is None else {"preview_path": preview}
             self.write(phase=phase, step=item.step, total=item.total, eta_s=eta, force=last, **columns)
             reached("draw.step")
@@ -398,27 +388,6 @@ class JobRun:
     def _may_show(self, preview: Frames) -> bool:
         return self.runner.filter is None or self.runner.filter.passes(preview)
 
-    def _show(self, preview: Frames, step: int) -> str:
-        """Write a preview beside the last one, then forget the last one; returns its file name."""
-        folder = self.settings.previews_dir
-        name = f"{self.job.id}-{self.job.attempts}-{step:04d}.webp"
-        partial = folder / f"{name}.partial"
-        pictures = [picture(frame) for frame in preview]
-        pictures[0].save(
-            partial, "WEBP", save_all=True, append_images=pictures[1:], duration=125, loop=0, quality=70, method=0
-        )
-        reached("preview.written")
-        partial.replace(folder / name)
-        reached("preview.renamed")
-        before, self._preview = self._preview, folder / name
-        if before is not None and before != self._preview:
-            before.unlink(missing_ok=True)
-        return name
-
-    def clear_previews(self) -> None:
-        for path in self.settings.previews_dir.glob(f"{self.job.id}-*"):
-            path.unlink(missing_ok=True)
-
     def _recipe(
         self, predictor: Predictor, request: SceneRequest, finished: NextScene, parents: Any, steer: str
     ) -> dict[str, Any]:
@@ -435,36 +404,6 @@ class JobRun:
         made = self.runner.ready(before=lambda: self.write(phase=LOADING, force=True))
         self.check()
         return made
-
-    def due(self) -> bool:
-        """Whether progress may be written again: at most five times a second."""
-        return time.monotonic() - self._wrote >= self.settings.progress_every
-
-    def write(self, *, force: bool = False, **columns: Any) -> None:
-        """Progress into the row. What comes too soon after the last write is dropped, unless forced."""
-        if force or self.due():
-            self._wrote = time.monotonic()
-            self._flag = self.store.jobs.update(self.job.id, self.runner.worker_id, **columns)
-
-    def flag(self) -> int:
-        """The cancel flag, read at most every settings.cancel_every seconds."""
-        if self._flag == 0 and time.monotonic() - self._looked >= self.settings.cancel_every:
-            self._looked = time.monotonic()
-            self._flag = self.store.jobs.cancel_flag(self.job.id, self.runner.worker_id)
-        return self._flag
-
-    def should_stop(self) -> bool:
-        return self.runner.closing() or self.flag() != 0
-
-    def check(self) -> None:
-        """Raise when the work is no longer wanted."""
-        if self.runner.closing():
-            raise GivenBack
-        if self.flag():
-            raise Cancelled("Stopped.")
-
-    def finish(self, result: dict[str, Any]) -> None:
-        self.store.jobs.finish(self.job.id, self.runner.worker_id, "done", result=result)
 
 
 def _logs(runner: Runner) -> Path:

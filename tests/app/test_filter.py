@@ -100,8 +100,8 @@ def test_a_flagged_take_is_neither_shown_nor_kept(
 ) -> None:
     director = room(Scored(lambda _frame: score))
     previews: list[int] = []
-    show = JobRun._show
-    monkeypatch.setattr(JobRun, "_show", lambda run, frames, step: (previews.append(step), show(run, frames, step))[1])
+    show = JobRun.show
+    monkeypatch.setattr(JobRun, "show", lambda run, frames, step: (previews.append(step), show(run, frames, step))[1])
     owner = director.store.local_owner()
     stories = director.store.stories(owner)
     scene = stories.begin_scene(stories.create_story("A story").id, "It is day.", keep_pictures=False)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image
 from sqlmodel import select
 
@@ -111,7 +112,6 @@ def test_facts_that_changed_are_named(told: Told) -> None:
     told.change(
         told.second,
         fingerprint="another",
-        threads=64,
         dtype="float16",
         versions_json=json.dumps({**versions, "numpy": "0.1"}),
         settings_json=json.dumps(settings),
@@ -119,9 +119,17 @@ def test_facts_that_changed_are_named(told: Told) -> None:
     answer = told.replay(told.second)
     assert answer["verdict"] == "differs" and answer["now"] != answer["then"]
     named = {one["what"]: (one["then"], one["now"]) for one in answer["differences"]}
-    assert set(named) == {"fingerprint", "threads", "dtype", "numpy", "seed"}
+    assert set(named) == {"fingerprint", "dtype", "numpy", "seed"}
     assert named["fingerprint"] == ("another", "fake-1") and named["seed"] == ("4", "5")
     assert named["numpy"] == ("0.1", versions["numpy"])
+
+
+def test_it_is_drawn_with_as_many_threads_as_then(told: Told) -> None:
+    before = torch.get_num_threads()
+    told.change(told.second, threads=before + 1)
+    answer = told.replay(told.second)
+    assert answer["verdict"] == "equal" and not answer["differences"]
+    assert torch.get_num_threads() == before
 
 
 def test_a_changed_fact_that_does_no_harm_is_still_equal(told: Told) -> None:

@@ -41,7 +41,6 @@ class Tier:
     """
 
     name: str
-    title: str
     reader: str
     drawer: str
     scene: str
@@ -57,10 +56,9 @@ class Tier:
         return self.memory.value * GB <= device.memory
 
 
-def _big(name: str, title: str, reader: str, memory: float, disk: float, seconds: Figure | None = None) -> Tier:
+def _big(name: str, reader: str, memory: float, disk: float, seconds: Figure | None = None) -> Tier:
     return Tier(
         name,
-        title,
         reader,
         "LTX-Video 0.9.0, 1.9 thousand million numbers",
         "65 frames at 832x480",
@@ -75,7 +73,6 @@ def _big(name: str, title: str, reader: str, memory: float, disk: float, seconds
 TIERS: tuple[Tier, ...] = (
     Tier(
         "starter",
-        "Starter",
         "a small reader of our own, 3.2 million numbers",
         "a small LTX transformer of our own, 7.0 million numbers",
         "17 frames at 160x96",
@@ -85,17 +82,16 @@ TIERS: tuple[Tier, ...] = (
         needs_cuda=False,
         published=True,
     ),
-    _big("gpu-8", "Graphics card, 8 GB", "Qwen2.5-VL 3B in 4 bits, freed before drawing", _DRAWER + _ROOM_TILED, 12.4),
+    _big("gpu-8", "Qwen2.5-VL 3B in 4 bits, freed before drawing", _DRAWER + _ROOM_TILED, 12.4),
     _big(
         "gpu-12",
-        "Graphics card, 12 GB",
         "Qwen2.5-VL 7B in 4 bits, freed before drawing",
         max(_QWEN_7B_NF4 + 1.0, _DRAWER + _ROOM),
         21.4,
     ),
-    _big("gpu-16", "Graphics card, 16 GB", "Qwen2.5-VL 7B in 4 bits", _QWEN_7B_NF4 + _DRAWER + _ROOM_TILED, 21.4),
-    _big("gpu-24", "Graphics card, 24 GB", "Qwen2.5-VL 7B, freed before drawing", _QWEN_7B + 2.0, 21.4),
-    _big("gpu-40", "A100 or H100, 40 GB or more", "Qwen2.5-VL 7B", 26.4, 21.4, Figure(13.0, "paper")),
+    _big("gpu-16", "Qwen2.5-VL 7B in 4 bits", _QWEN_7B_NF4 + _DRAWER + _ROOM_TILED, 21.4),
+    _big("gpu-24", "Qwen2.5-VL 7B, freed before drawing", _QWEN_7B + 2.0, 21.4),
+    _big("gpu-40", "Qwen2.5-VL 7B", 26.4, 21.4, Figure(13.0, "paper")),
 )
 
 

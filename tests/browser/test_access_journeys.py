@@ -65,7 +65,7 @@ def places(room: Room, film_path: Path) -> Iterator[str]:
     yield "two takes"
     page.get_by_role("button", name="Compare").click()
     yield from drawer(room, "takes side by side")
-    page.get_by_role("button", name="Recipe", exact=True).first.click()
+    page.get_by_role("button", name="Recipe").first.click()
     yield from drawer(room, "a recipe")
     page.get_by_role("button", name="Throw take 1 away").click()
     room.notice()
@@ -73,7 +73,7 @@ def places(room: Room, film_path: Path) -> Iterator[str]:
     for key, name in (("m", "the map"), ("b", "about the story"), ("?", "help")):
         page.keyboard.press(key)
         yield from drawer(room, name)
-    page.get_by_role("button", name="All stories", exact=True).click()
+    page.get_by_role("button", name="All stories").last.click()
     page.wait_for_selector(".wn-books > li")
     yield "the shelf"
     page.locator(".wn-menu summary").first.press("Enter")

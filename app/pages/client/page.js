@@ -31,6 +31,9 @@ function h(what, props, ...kids) {
   return node;
 }
 
+// Names of models, parts and machines: the same in every language.
+const given = (text) => h("span", { translate: "no" }, text);
+
 // Icons are drawn here, once; paths are ours.
 const ICONS = {
   play: "M8 5.2v13.6c0 .8.9 1.3 1.5.8l10-6.8c.6-.4.6-1.2 0-1.6l-10-6.8c-.6-.5-1.5 0-1.5.8z",

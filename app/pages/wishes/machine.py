@@ -63,7 +63,7 @@ def _tier(tier: Tier, *, fits: bool, current: bool) -> dict[str, Any]:
         verdict = say("machine.fits_later") if not tier.published else say("machine.fits")
     return {
         "name": tier.name,
-        "title": tier.title,
+        "title": say("machine.tier_" + tier.name.replace("-", "_")),
         "reader": tier.reader,
         "drawer": tier.drawer,
         "scene": tier.scene,

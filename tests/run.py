@@ -17,6 +17,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PYTEST_FOUND_NOTHING = 5
+# Two cores is what everybody has. Groups are made in tests/conftest.py: journeys in Chromium never meet each other.
+SIDE_BY_SIDE = ["-n", "2", "--dist", "loadgroup"]
 
 # Set before anything loads torch or gradio: no spinning threads on small machines, no network.
 QUIET = {
@@ -40,7 +42,8 @@ def main(arguments: list[str]) -> int:
             ("ruff", ["ruff", "check", "."]),
             ("mypy nsp_core", ["mypy"]),
         ]
-    steps.append(("pytest", ["pytest", *selection(full), "--durations=10", *passed_on]))
+    together = [] if passed_on else SIDE_BY_SIDE
+    steps.append(("pytest", ["pytest", *selection(full), *together, "--durations=10", *passed_on]))
 
     failed = []
     for name, (module, *options) in steps:

@@ -71,6 +71,10 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def test_an_idle_page_lets_the_processor_sleep(site: Site) -> None:
+    assert site.app.demo._queue.sleep_when_free >= 0.1
+
+
 # the gate -------------------------------------------------------------------------------------------------------
 
 

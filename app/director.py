@@ -34,6 +34,7 @@ from app.loads import Loads
 from app.predictors import build
 from app.runner import Runner
 from app.store import Store
+from app.store.erasing import finish_erasing
 from app.store.jobs import Job, Kind
 from app.store.media import Media
 from app.store.models import SceneRow
@@ -86,6 +87,7 @@ class Director:
         """Say that a page is here, pick up what an earlier one left, and keep watch from now on."""
         self.page_id = self.store.processes.register("page", os.getpid(), model_key=self.settings.model_key)
         reached("page.registered")
+        finish_erasing(self.store.media, self.store.database)
         self.store.media.clear_scratch()
         if self.settings.in_process:
             living = [page.id for page in self._pages(within=30)]

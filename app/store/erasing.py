@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,12 @@ from sqlmodel import Session, col, select
 
 from app.killpoints import reached
 from app.store import oplog
+from app.store.database import Database
+from app.store.media import Media
 from app.store.models import JobRow, MediaLinkRow, SceneRow, StoryRow, TakeRow
 from app.store.search import forget_erased
 from app.store.takes import TakeKeeper
+from app.store.unlinking import announce, finish_unlinking, unlink
 from nsp_core.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -77,25 +80,20 @@ class Eraser(TakeKeeper):
             return self._of_scene(session, *self._scene(session, scene_id, trashed=True))
 
     def erase_story(self, story_id: str, *, expected_version: int | None = None) -> Erased:
-        with self.database.transaction() as session:
-            what = self._of_story(session, self._story(session, story_id, expected_version))
-            files = self._erase(session, what)
-        return self._cleaned(what, files)
+        return self._erased(lambda session: self._of_story(session, self._story(session, story_id, expected_version)))
 
     def erase_scene(self, scene_id: str, *, expected_version: int | None = None) -> Erased:
         """The scene and all that grows from it; with a story's only beginning goes the story."""
-        with self.database.transaction() as session:
-            what = self._of_scene(session, *self._scene(session, scene_id, expected_version, trashed=True))
-            files = self._erase(session, what)
-        return self._cleaned(what, files)
+        return self._erased(
+            lambda session: self._of_scene(session, *self._scene(session, scene_id, expected_version, trashed=True))
+        )
 
     def erase_take(self, take_id: str, *, expected_version: int | None = None) -> Erased:
         """The take alone. When it was the chosen one, the newest other one is chosen; with a picture or clip that was
         brought goes the file that it was read from."""
-        with self.database.transaction() as session:
-            what = self._of_take(session, *self._take(session, take_id, expected_version, trashed=True))
-            files = self._erase(session, what)
-        return self._cleaned(what, files)
+        return self._erased(
+            lambda session: self._of_take(session, *self._take(session, take_id, expected_version, trashed=True))
+        )
 
     def erase_takes(self, take_ids: Sequence[str]) -> tuple[Erased, int]:
         """Many takes at once, of any of the person's stories; returns what went and the bytes of its files."""
@@ -112,8 +110,10 @@ class Eraser(TakeKeeper):
                 gone.append(self._around(session, story_id, (), tuple(takes)))
                 files += self._erase(session, gone[-1])
             freed = sum(file.stat().st_size for file in files if file.is_file())
+            note = announce(self.media, files)
         what = Erased("", takes=tuple(take_ids), jobs=tuple(job for one in gone for job in one.jobs))
-        return self._cleaned(what, files), freed
+        self._clean(files, note)
+        return what, freed
 
     # what belongs to it -----------------------------------------------------------------------------------------
 
@@ -146,6 +146,14 @@ class Eraser(TakeKeeper):
         return Erased(story_id, scenes, found, jobs)
 
     # taking it away ---------------------------------------------------------------------------------------------
+
+    def _erased(self, find: Callable[[Session], Erased]) -> Erased:
+        with self.database.transaction() as session:
+            what = find(session)
+            files = self._erase(session, what)
+            note = announce(self.media, files)
+        self._clean(files, note)
+        return what
 
     def _erase(self, session: Session, what: Erased) -> list[Path]:
         """All rows; returns the files, to be unlinked after the commit."""
@@ -189,25 +197,29 @@ class Eraser(TakeKeeper):
                     session.add(link)
         session.flush()
 
-    def _cleaned(self, what: Erased, files: Iterable[Path]) -> Erased:
+    def _clean(self, files: Iterable[Path], note: Path) -> None:
         reached("erase.committed")
-        for file in files:
-            file.unlink(missing_ok=True)
-            reached("erase.unlinking")
-        self._empty_log()
-        return what
+        unlink(files, note)
+        empty_log(self.database)
 
-    def _empty_log(self) -> None:
-        """What was deleted is still in the write-ahead log until it is emptied, which a reader may hold up."""
-        for _ in range(20):
-            with self.database.engine.connect() as connection:
-                raw = connection.connection.driver_connection
-                assert raw is not None
-                (busy, _pages, _done) = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            if not busy:
-                return
-            time.sleep(0.1)
-        log.warning("the write-ahead log could not be emptied because somebody is reading: the next erasing does it")
+
+def finish_erasing(media: Media, database: Database) -> None:
+    """At a start: what a kill interrupted between the rows and the files."""
+    if finish_unlinking(media, database):
+        empty_log(database)
+
+
+def empty_log(database: Database) -> None:
+    """What was deleted is still in the write-ahead log until it is emptied, which a reader may hold up."""
+    for _ in range(20):
+        with database.engine.connect() as connection:
+            raw = connection.connection.driver_connection
+            assert raw is not None
+            (busy, _pages, _done) = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if not busy:
+            return
+        time.sleep(0.1)
+    log.warning("the write-ahead log could not be emptied because somebody is reading: the next erasing does it")
 
 
 def _ids(session: Session, query: Any, **values: str) -> list[str]:

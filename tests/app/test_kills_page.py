@@ -163,6 +163,18 @@ def test_a_page_dies_while_it_erases(at: str, settings: Settings, log: Path, tmp
         assert after == before, "not erased: all of it is there"
     else:
         assert not after["story"] and not after["scene"] and not after["take"], "erased: no row of it is there"
+    files = {path.name for path in settings.media_dir.glob("??/*")}
+    director = Director(open_store(settings))
+    director.start()
+    director.shutdown()
+    director.store.close()
+    left = {path.name for path in settings.media_dir.glob("??/*")}
+    if at in ("rows.written", "erase.rows"):
+        assert left == files, "not erased: no file of it is gone"
+    else:
+        assert left < files, "erased: the next start takes its files"
+        assert {name.partition(".")[0] for name in left} == set(rows_of(settings)["media"]), "only what others use is there"
+    assert not list(settings.media_dir.glob("tmp/*"))
     assert_sound(settings)
 
 

@@ -173,7 +173,7 @@ def test_a_page_dies_while_it_erases(at: str, settings: Settings, log: Path, tmp
         assert left == files, "not erased: no file of it is gone"
     else:
         assert left < files, "erased: the next start takes its files"
-        assert {name.partition(".")[0] for name in left} == set(rows_of(settings)["media"]), "only what others use is there"
+        assert {name.partition(".")[0] for name in left} == set(rows_of(settings)["media"]), "only what others use"
     assert not list(settings.media_dir.glob("tmp/*"))
     assert_sound(settings)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from app import ranking
+from app.asking import MAX_TAKES
 from app.catalogue import say
-from app.director import MAX_TAKES
 from app.pages.place import Place
 from app.pages.takes_view import own_reason, take_view
 from app.pages.wishes.person import Message, Person, Question, Told, Wish, number_of, seen_of, text_of

@@ -28,6 +28,7 @@ addKey("f", "keys.full", () => player.fullScreen());
 document.addEventListener("keydown", (event) => {
   if (!view || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
   if (event.key === "Escape" && player.leave()) return;
+  if (event.key === "Escape" && takes.severalComing()) return void act("stop_takes");
   if (event.key === "Escape" && view.job) return void act("cancel", { job: view.job.id });
   if (isText(event.target)) return;
   if (event.target.type === "radio" && event.key.startsWith("Arrow")) return; // those choose among the ways

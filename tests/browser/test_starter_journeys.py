@@ -1,4 +1,4 @@
-"""An evening with the shipped starter, as many steps as it wants: takes, a way back, deaths of every program, a retelling."""
+"""An evening with the shipped starter, with as many steps as it wants: takes, deaths of every program, a retelling."""
 
 from __future__ import annotations
 

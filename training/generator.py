@@ -61,6 +61,7 @@ class GeneratorConfig:
     siblings: int = 3  # pairs that continue the same moment
     frozen_share: float = 0.15  # moments whose last clip is a still
     begin_share: float = 0.15  # pairs that are described beginnings (text-to-scene)
+    idle_share: float = 0.0  # pairs in which nothing changes, told by what there is
     width: int = 256
     layers: int = 6
     heads: int = 4
@@ -85,7 +86,8 @@ class Pair:
     frozen: bool = False  # what was is a still picture that somebody brought: not even the rain moves
 
 
-def pair_of(moment: Moment, event: Event, rng: Random, wordings: int) -> Pair:
+def pair_of(moment: Moment, event: Event | None, rng: Random, wordings: int) -> Pair:
+    """`event` None: nothing changes, and the words say what there is."""
     now = moment.world
     past, _ = ends_of(moment)
     past_event = moment.story.events[moment.at - 1] if moment.at else None
@@ -93,9 +95,10 @@ def pair_of(moment: Moment, event: Event, rng: Random, wordings: int) -> Pair:
     asks = []
     for _ in range(wordings):
         text = prompts.story_text(prompts.STARTER, story_words(moment, rng))
-        words = tell(event, now, rng.choice(TRAIN_VARIANTS))
+        variant = rng.choice(TRAIN_VARIANTS)
+        words = tell(event, now, variant) if event else describe(now, variant)
         asks.append(Prompt(text + prompts.STARTER.draw.format(words=words), clips))
-    return Pair(past, past_event, now, event, step(now, event), tuple(asks))
+    return Pair(past, past_event, now, event, step(now, event) if event else now, tuple(asks))
 
 
 def beginning_of(moment: Moment, rng: Random, wordings: int) -> Pair:
@@ -120,7 +123,8 @@ def numbered_pair(config: GeneratorConfig, stories: list[Any], name: str, number
     events = [moment.event, *others]
     if own.random() < config.begin_share:
         return beginning_of(moment, own, config.wordings)
-    pair = pair_of(moment, events[number % config.siblings % len(events)], own, config.wordings)
+    event = None if own.random() < config.idle_share else events[number % config.siblings % len(events)]
+    pair = pair_of(moment, event, own, config.wordings)
     return replace(pair, frozen=frozen)
 
 
@@ -179,6 +183,8 @@ def make_cache(
         "frozen_share": config.frozen_share,
         "seed": config.loop.seed,
     }
+    if config.idle_share:  # a cache without any is the same as before there could be some
+        made_with["idle_share"] = config.idle_share
     if mark.exists() and json.loads(mark.read_text()) != made_with:
         raise CheckpointMismatch(
             f"The cache in {folder} was made with other weights or settings; remove it or name another."

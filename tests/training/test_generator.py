@@ -49,16 +49,20 @@ def drawn(monkeypatch):
 
 
 def test_a_pair_is_what_its_words_say(config, stories):
+    config = dataclasses.replace(config, idle_share=0.3)
+    kinds = set()
     for i in range(60):
         pair = numbered_pair(config, stories, "train", i)
         assert len(pair.prompts) == 2
         for prompt in pair.prompts:
             told = prompt.text.rsplit(prompts.STARTER.draw.split("{")[0], 1)[1]
+            kinds.add((pair.event is None, len(prompt.clips)))
             if pair.event is None:
-                assert parse_world(told) == pair.after.seen() and prompt.clips == ()
+                assert parse_world(told) == pair.after.seen() and pair.after == pair.now
             else:
                 assert parse(told) == pair.event and pair.event in enabled(pair.now)
                 assert pair.after == step(pair.now, pair.event) and len(prompt.clips) == 1
+    assert kinds == {(False, 1), (True, 0), (True, 1)}, "events, described beginnings, nothing that changes"
 
 
 def test_siblings_continue_one_moment_in_different_ways(config, stories):

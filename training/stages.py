@@ -10,7 +10,8 @@ from random import Random
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
+from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from nsp_core.errors import ConfigError
@@ -156,6 +157,12 @@ def from_run(cls: Any, run: Path) -> Any:
     return config.build(cls, json.loads((run / "run.json").read_text())["config"])
 
 
+def scale_of(init: Path) -> Tensor | None:
+    """The scale of residuals that the weights in a run's checkpoints were taught with: they mean nothing at another."""
+    found = [folder / "residual_scale.safetensors" for folder in (init, *init.parents[:2])]
+    return next((load_file(path)["residual_scale"] for path in found if path.is_file()), None)
+
+
 def train_generator(config: GeneratorConfig, resume: bool) -> int:
     vae = load_vae(config.vae).to(config.device)
     reader_config, processor, reader = load_reader(config.reader)
@@ -167,7 +174,7 @@ def train_generator(config: GeneratorConfig, resume: bool) -> int:
     folder = make_cache(config, stories, parts, "train", config.pairs)
     held_folder = make_cache(config, held_out, parts, "held_out", config.held_out_pairs)
     null = read_queries(reader.model, processor, queries, [Prompt("")])[0]
-    cache = read_cache(folder, null.cpu())
+    cache = read_cache(folder, null.cpu(), scale_of(config.init) if config.init else None)
     torch.manual_seed(config.loop.seed)
     transformer = build.transformer(config.width, config.layers, config.heads, condition=reader_config.caption_channels)
     torch.nn.init.zeros_(transformer.proj_out.weight)

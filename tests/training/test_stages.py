@@ -7,6 +7,7 @@ import json
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from nsp_core.errors import ConfigError
 from training import checkpoint
@@ -29,12 +30,16 @@ def test_a_generator_built_upon_another_readers_keeps_its_own_readers_queries(ti
     before = begin(tiny_runs.generator, train_generator, tmp_path / "before", cache=tmp_path / "cache")
     changed = {name: torch.ones_like(value) for name, value in before.model.items()}
     checkpoint.save(tmp_path / "other", 1, changed, {}, {}, {})
+    scale = {"residual_scale": torch.full((64,), 3.0)}
+    save_file(scale, tmp_path / "other" / "residual_scale.safetensors")
     after = begin(
         *(tiny_runs.generator, train_generator, tmp_path / "after"), cache=tmp_path / "cache", init=tmp_path / "other"
     ).model
     _, _, reader = load_reader(tiny_runs.reader.out)
     assert torch.equal(after["connector.queries"], reader.connector.queries)
     assert all((value == 1).all() for name, value in after.items() if name != "connector.queries")
+    kept = load_file(tmp_path / "after" / "residual_scale.safetensors")
+    assert torch.equal(kept["residual_scale"], scale["residual_scale"]), "what the weights were taught with"
 
 
 def test_a_reader_takes_over_all_but_new_heads(tiny_runs, tmp_path):

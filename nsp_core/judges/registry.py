@@ -1,6 +1,6 @@
-"""Judges by name. Other packages add theirs by the entry point group `whatnext.judges`, without a change here.
+"""Judges by name: those of this package, and what others add by the entry point group `whatnext.judges`.
 
-Knows nothing of any particular judge: an entry point names a class (or function) that is called without arguments.
+An entry point names a class (or function) that is called without arguments. Nothing is loaded before it is asked for.
 """
 
 from __future__ import annotations
@@ -12,6 +12,12 @@ from nsp_core.errors import ConfigError, ModelUnavailable
 from nsp_core.judges.verdict import CausalJudge
 
 GROUP = "whatnext.judges"
+# known without an installed package, too, because a checkout can be run as it is
+OURS = {
+    "claude": "nsp_core.judges.claude:claude_judge",
+    "local": "nsp_core.judges.local:local_judge",
+    "server": "nsp_core.judges.server:server_judge",
+}
 
 
 def judge_names(declared: Mapping[str, str] | None = None) -> tuple[str, ...]:
@@ -37,6 +43,6 @@ def get_judge(name: str, declared: Mapping[str, str] | None = None) -> CausalJud
 
 
 def _table(declared: Mapping[str, str] | None) -> dict[str, EntryPoint]:
-    table = {name: EntryPoint(name, value, GROUP) for name, value in (declared or {}).items()}
+    table = {name: EntryPoint(name, value, GROUP) for name, value in (OURS | dict(declared or {})).items()}
     table.update({point.name: point for point in entry_points(group=GROUP)})
     return table

@@ -12,7 +12,7 @@ from typing import Any
 
 from nsp_core import prompts
 from nsp_core.judges import Outcome, Verdict
-from nsp_core.judges.local import judge_locally
+from nsp_core.judges.weighing import judge_locally
 from nsp_core.memory import ends
 from nsp_core.model.vision_language import Prompt, score
 from nsp_core.types import Frames, Scene, StoryContext

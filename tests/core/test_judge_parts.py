@@ -23,9 +23,10 @@ from nsp_core.judges.config import JudgeConfig
 from nsp_core.judges.ledger import BudgetSpent, Ledger
 from nsp_core.judges.lifecycle import PAPERS_JUDGE, known_to_sdk
 from nsp_core.judges.limiter import Limiter
-from nsp_core.judges.local import LocalJudge, chances
+from nsp_core.judges.local import LocalJudge
 from nsp_core.judges.paper import VERDICT_SCHEMA
 from nsp_core.judges.prices import estimate, most_input, price_of
+from nsp_core.judges.weighing import caption_of, chances
 from nsp_core.model import build
 from nsp_core.model.vision_language import Prompt, prepare
 from nsp_core.types import Scene, StoryContext
@@ -277,7 +278,7 @@ def test_a_reader_that_has_learnt_it_judges_words_and_pictures(pipeline: Any) ->
     own = pipeline.judge(BEFORE, Scene("It rains."))
     assert (own.outcome, own.score) == ("pass", rains.score) and own.judge.startswith("own:")
     seen = judge.judge(BEFORE, Scene("Words that nobody reads.", golden.last_clip()))
-    caption = local.caption_of(pipeline, Scene("", golden.last_clip()))
+    caption = caption_of(pipeline, Scene("", golden.last_clip()))
     assert caption and seen.outcome != "missing" and caption in seen.reason and "nobody" not in seen.reason
 
 

@@ -56,7 +56,7 @@ class Claude:
             for picture in ask.pictures
         ]
         output: dict[str, Any] = {"format": {"type": "json_schema", "schema": dict(ask.schema)}}
-        if self.config.effort:
+        if self.config.effort != "none":
             output["effort"] = self.config.effort
         return {
             "model": self.config.model,
@@ -129,6 +129,8 @@ def client_of(config: JudgeConfig) -> Any:
 def claude_judge(config: JudgeConfig | None = None) -> PaperJudge:
     """Ready to be asked: the key is there and the model is alive. Raises ModelUnavailable and ConfigError."""
     service = Claude(config or JudgeConfig.from_environment())
-    check_alive(service.client, service.config.model)
+    life = check_alive(service.client, service.config.model)
+    if life.effort is False:
+        service = Claude(replace(service.config, effort="none"), service.client)
     ledger = Ledger(service.config.path, round(service.config.max_usd * NANO), keep_answers=service.config.keep_answers)
     return PaperJudge(f"claude:{service.config.model}", Live(service, ledger, service.config), service.config)

@@ -19,6 +19,8 @@ CLAUDE_URL = "https://api.anthropic.com"
 # The line of the paper's judge, Claude 3.7 Sonnet, which was retired on 2026-02-19. `judge doctor` says what is alive.
 CLAUDE_MODEL = "claude-sonnet-5-5"
 
+EFFORTS = ("none", "low", "medium", "high", "xhigh", "max")
+
 
 @dataclass(frozen=True)
 class JudgeConfig:
@@ -32,7 +34,7 @@ class JudgeConfig:
     pictures: int = 6  # of a clip, evenly in time
     longest: int = 512  # pixels of a picture's longer side
     votes: int = 1  # times that each verdict is asked for; every vote is kept
-    effort: str = "low"  # of Claude; "" for models that do not know it
+    effort: str = "low"  # of Claude; "none": not sent, which happens by itself for models that take none
     max_tokens: int = 2048  # of an answer, thinking included
     patience: float = 120.0  # for one answer, every try and wait included
     timeout: float = 60.0  # of a single call
@@ -47,7 +49,7 @@ class JudgeConfig:
     keep_answers: bool = False  # answers hold words about somebody's pictures, so they are kept on request only
 
     def __post_init__(self) -> None:
-        choices = {"sees": ("pictures", "words"), "template": get_args(Template)}
+        choices = {"sees": ("pictures", "words"), "template": get_args(Template), "effort": EFFORTS}
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise _wrong(name, getattr(self, name), " or ".join(allowed))

@@ -71,7 +71,7 @@ def life_of(client: Any, model: str) -> Life:
         return told
 
 
-def check_alive(client: Any, model: str) -> None:
+def check_alive(client: Any, model: str) -> Life:
     """Raises ModelUnavailable for a model that nobody can call any more, naming one that can be."""
     life = life_of(client, model)
     if life.state == "retired" or (life.state == "unknown" and life.source == "service"):
@@ -81,6 +81,7 @@ def check_alive(client: Any, model: str) -> None:
         )
     if life.state == "deprecated":
         log.warning("the judge's model %s will be retired%s", model, f" on {life.retires}" if life.retires else "")
+    return life
 
 
 def _life(info: Any) -> Life:

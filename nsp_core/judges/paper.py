@@ -34,7 +34,7 @@ class PaperJudge:
     def template(self) -> str:
         c = self.config
         seen = f"{c.pictures} pictures of {c.longest}" if c.sees == "pictures" else "words"
-        effort = f", effort {c.effort}" if c.effort and self.name.startswith("claude:") else ""
+        effort = f", effort {c.effort}" if c.effort != "none" and self.name.startswith("claude:") else ""
         return f"{c.template} v{templates.TEMPLATE_VERSION}, {seen}, {c.votes} votes{effort}"
 
     def judge(self, context: StoryContext, scene: Scene) -> Verdict:

@@ -7,7 +7,6 @@ budget. No sampling settings are sent, which newer models refuse. Knows nothing 
 from __future__ import annotations
 
 import base64
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 from nsp_core.errors import ModelUnavailable
 from nsp_core.judges.asking import Ask, Busy, GiveUp, Reply, Unclear
 from nsp_core.judges.calls import Live
-from nsp_core.judges.config import CLAUDE_MODEL, CLAUDE_URL, JudgeConfig
+from nsp_core.judges.config import JudgeConfig, claude_defaults
 from nsp_core.judges.ledger import Ledger
 from nsp_core.judges.lifecycle import check_alive
 from nsp_core.judges.limiter import Limiter, seconds_of
@@ -31,7 +30,7 @@ class Claude:
     """One call is one message. Raises ModelUnavailable without a key, ConfigError for a model of unknown price."""
 
     def __init__(self, config: JudgeConfig, client: Any = None) -> None:
-        self.config = with_defaults(config)
+        self.config = claude_defaults(config)
         self.price = price_of(self.config, self.config.model)
         self.client = client if client is not None else client_of(self.config)
         self.signature: Mapping[str, Any] = {
@@ -107,11 +106,6 @@ def _failed(error: Any) -> Exception:
     told = error.body.get("error", {}).get("message", "") if isinstance(error.body, dict) else ""
     hint = {401: f": check {KEY}", 402: ": the account has no credit left", 403: f": check the rights of {KEY}"}
     return GiveUp(f"the service refuses the question (error {status}){hint.get(status) or f': {told}' if told else ''}")
-
-
-def with_defaults(config: JudgeConfig) -> JudgeConfig:
-    url = config.url or os.environ.get("ANTHROPIC_BASE_URL", "") or CLAUDE_URL
-    return replace(config, model=config.model or CLAUDE_MODEL, url=url.rstrip("/"))
 
 
 def client_of(config: JudgeConfig) -> Any:

@@ -5,11 +5,13 @@ Knows nothing of the services themselves. Times are in seconds, prices in dollar
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, get_args
+from urllib.parse import urlsplit
 
 from nsp_core.errors import ConfigError
 from nsp_core.judges.templates import Template
@@ -60,6 +62,8 @@ class JudgeConfig:
         for name in ("patience", "timeout"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise _wrong(name, getattr(self, name), "a number of seconds above 0")
+        if urlsplit(self.url).username is not None:
+            raise ConfigError("WHATNEXT_JUDGE_URL has a name or password in it: put a key into WHATNEXT_JUDGE_KEY.")
         if (self.price_in < 0) != (self.price_out < 0):
             raise ConfigError(
                 "Only one price was given: set both, WHATNEXT_JUDGE_PRICE_IN and WHATNEXT_JUDGE_PRICE_OUT."
@@ -72,6 +76,19 @@ class JudgeConfig:
         from platformdirs import user_data_path
 
         return user_data_path("what-happens-next", appauthor=False) / "judge.db"
+
+    def plain(self) -> dict[str, Any]:
+        """What JSON can hold; there is no key in it. `JudgeConfig.from_plain` is the way back."""
+        return {**asdict(self), "file": None if self.file is None else str(self.file)}
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> JudgeConfig:
+        """Raises ConfigError for a name that is no setting: it comes from another version."""
+        strange = set(plain) - {f.name for f in fields(cls)}
+        if strange:
+            raise ConfigError(f"{min(strange)} is no setting of a judge in this version: ask again.")
+        file = plain.get("file")
+        return cls(**{**plain, "file": None if file is None else Path(file)})
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str] | None = None) -> JudgeConfig:
@@ -88,6 +105,22 @@ class JudgeConfig:
                 raise ConfigError(f"{key} is no setting of a judge; there are {known}.")
             values[name] = _typed(name, kinds[name], text.strip())
         return cls(**values)
+
+
+def claude_defaults(config: JudgeConfig) -> JudgeConfig:
+    """With the model and the address that Claude has when none is set."""
+    url = config.url or os.environ.get("ANTHROPIC_BASE_URL", "") or CLAUDE_URL
+    return replace(config, model=config.model or CLAUDE_MODEL, url=url.rstrip("/"))
+
+
+def is_here(host: str) -> bool:
+    """Whether an address is this machine's own."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _typed(name: str, kind: str, text: str) -> Any:

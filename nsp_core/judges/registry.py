@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
 
 from nsp_core.errors import ConfigError, ModelUnavailable
+from nsp_core.judges.config import JudgeConfig
 from nsp_core.judges.verdict import CausalJudge
 
 GROUP = "whatnext.judges"
@@ -24,8 +25,8 @@ def judge_names(declared: Mapping[str, str] | None = None) -> tuple[str, ...]:
     return tuple(sorted(_table(declared)))
 
 
-def get_judge(name: str, declared: Mapping[str, str] | None = None) -> CausalJudge:
-    """A new judge of that name.
+def get_judge(name: str, declared: Mapping[str, str] | None = None, config: JudgeConfig | None = None) -> CausalJudge:
+    """A new judge of that name. `config` is for those of this package; without one they read the environment.
 
     `declared` adds names ("module:attribute") that no installed package announces: those of a plain checkout.
     """
@@ -34,7 +35,8 @@ def get_judge(name: str, declared: Mapping[str, str] | None = None) -> CausalJud
         known = ", ".join(sorted(table)) or "none (install the package, or one that brings a judge)"
         raise ConfigError(f"There is no judge '{name}'; known judges: {known}.")
     try:
-        made = table[name].load()()
+        make = table[name].load()
+        made = make() if config is None or name not in OURS else make(config)
     except (ImportError, AttributeError) as error:
         raise ModelUnavailable(f"The judge '{name}' ({table[name].value}) can't be loaded: {error}.") from error
     if not isinstance(made, CausalJudge):

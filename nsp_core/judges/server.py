@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import http.client
-import ipaddress
 import json
 import urllib.error
 import urllib.request
@@ -19,7 +18,7 @@ from urllib.parse import urlsplit
 from nsp_core.errors import ConfigError
 from nsp_core.judges.asking import Ask, Busy, GiveUp, Reply, Unclear
 from nsp_core.judges.calls import Live
-from nsp_core.judges.config import JudgeConfig
+from nsp_core.judges.config import JudgeConfig, is_here
 from nsp_core.judges.ledger import Ledger
 from nsp_core.judges.limiter import Limiter, seconds_of
 from nsp_core.judges.paper import PaperJudge
@@ -107,16 +106,6 @@ class ChatServer:
         if choice.get("finish_reason") not in ("stop", None):
             return Reply(None, cost, f"the answer ended early ({choice['finish_reason']})")
         return Reply(str(choice["message"]["content"]), cost)
-
-
-def is_here(host: str) -> bool:
-    """Whether an address is this machine's own."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def server_judge(config: JudgeConfig | None = None) -> PaperJudge:

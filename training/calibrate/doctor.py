@@ -15,8 +15,8 @@ import numpy as np
 from nsp_core.errors import ModelUnavailable
 from nsp_core.judges import templates
 from nsp_core.judges.asking import Ask, Picture
-from nsp_core.judges.claude import KEY, client_of, with_defaults
-from nsp_core.judges.config import JudgeConfig
+from nsp_core.judges.claude import KEY, client_of
+from nsp_core.judges.config import JudgeConfig, claude_defaults
 from nsp_core.judges.ledger import Ledger
 from nsp_core.judges.lifecycle import PAPERS_JUDGE, Life, known_to_sdk, known_to_service, life_of
 from nsp_core.judges.paper import CAPTION_SCHEMA, VERDICT_SCHEMA
@@ -47,7 +47,7 @@ class Findings:
 
 def examine(config: JudgeConfig, n: int, client_for: Callable[[JudgeConfig], Any] = client_of) -> Findings:
     """Raises ConfigError for a model without a known price, and for a file that is no judge's."""
-    config = with_defaults(config)
+    config = claude_defaults(config)
     found = Findings()
     client: Any = None
     try:

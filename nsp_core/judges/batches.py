@@ -108,37 +108,22 @@ class Batched:
             self._submit(chunk)
 
     def _submit(self, chunk: dict[str, Ask]) -> None:
-        """One batch of all that the budget covers, in order; the rest is missing."""
-        import anthropic
-
-        most = {key: self._most(ask) for key, ask in chunk.items()}
-        keys = list(chunk)
+        """One batch of all that the budget covers at the very most, in order."""
         try:
             known = self.ledger.batch_names() | {batch.id for batch in self._listed()}
-        except anthropic.AnthropicError as error:
-            self._missing(keys, f"the service cannot be reached ({type(error).__name__})")
+        except _errors() as error:
+            log.warning("the service cannot be reached (%s)", type(error).__name__)
             return
-        while keys:
-            try:
-                number = self.ledger.plan(keys, sum(most[key] for key in keys), _owner(), known)
-                break
-            except BudgetSpent as error:
-                left = self.ledger.most - self.ledger.balance().spent - self.ledger.balance().reserved
-                fitting, total = 0, 0
-                for key in keys:
-                    total += most[key]
-                    fitting += total <= left
-                fitting = min(fitting, len(keys) - 1)
-                self._missing(keys[fitting:], str(error))
-                keys = keys[:fitting]
-        else:
+        planned = self._plan(chunk, known)
+        if planned is None:
             return
+        number, keys = planned
         requests = [{"custom_id": key, "params": self.service.params(chunk[key])} for key in keys]
         self.tally.tries += len(keys)
         try:
             # never repeated inside: a batch that was taken and whose answer was lost would be paid twice
-            batch = self._client.with_options(max_retries=0).messages.batches.create(requests=requests)
-        except anthropic.AnthropicError as error:
+            name = str(self._client.with_options(max_retries=0).messages.batches.create(requests=requests).id)
+        except _errors() as error:
             status = getattr(error, "status_code", 0)
             if status in (429, 529):  # nothing was taken
                 self.ledger.drop(number)
@@ -149,8 +134,36 @@ class Batched:
                 log.warning("a batch was sent and nothing came back (%s): it is looked for", type(error).__name__)
                 self.ledger.unname(number, known)  # nobody's: the next round looks for it
             return
-        self.ledger.name(number, batch.id)
-        log.info("batch %s: %d questions", batch.id, len(keys))
+        self.ledger.name(number, name)
+        log.info("batch %s: %d questions", name, len(keys))
+
+    def _plan(self, chunk: dict[str, Ask], known: set[str]) -> tuple[int, list[str]] | None:
+        """The number and the questions of a batch whose money is reserved. What does not fit waits for the money that
+        batches under way will give back; when there are none it is missing."""
+        most = {key: self._most(ask) for key, ask in chunk.items()}
+        keys = list(chunk)
+        while keys:
+            try:
+                number = self.ledger.plan(keys, sum(most[key] for key in keys), _owner(), known)
+            except BudgetSpent as error:
+                balance = self.ledger.balance()
+                left, fitting = balance.most - balance.spent - balance.reserved, 0
+                for key in keys[:-1]:
+                    left -= most[key]
+                    fitting += left >= 0
+                if not fitting and not self.ledger.submissions():
+                    self._missing(list(chunk), str(error))
+                keys = keys[:fitting]
+            else:
+                if len(keys) < len(chunk):
+                    log.warning(
+                        "the budget covers %d of %d questions at once: the others follow in batches of their own, or "
+                        "raise WHATNEXT_JUDGE_MAX_USD",
+                        len(keys),
+                        len(chunk),
+                    )
+                return number, keys
+        return None
 
     def _most(self, ask: Ask) -> int:
         return self.service.price.nano(most_input(ask), self.service.config.max_tokens, batch=True)
@@ -161,15 +174,13 @@ class Batched:
     # -- back ---------------------------------------------------------------------------------------------------------
     def _recover(self) -> None:
         """Finds the names of batches whose sender died, or heard nothing, between sending and writing the name."""
-        import anthropic
-
         for lost in self.ledger.submissions():
             if lost.batch is not None or _lives(lost.owner):
                 continue
             try:
                 taken = lost.known | self.ledger.batch_names()
                 candidates = [b for b in self._listed() if b.id not in taken and _size(b) == len(lost.keys)]
-            except anthropic.AnthropicError as error:
+            except _errors() as error:
                 log.warning("the service cannot be asked for a lost batch (%s)", type(error).__name__)
                 continue
             if candidates:
@@ -202,7 +213,6 @@ class Batched:
     def _look(self, one: Submission, asks: Mapping[str, Ask]) -> bool:
         """Whether a batch has ended and is collected now."""
         import anthropic
-        import httpx2
 
         assert one.batch is not None
         try:
@@ -211,9 +221,8 @@ class Batched:
             return self._collect(one, asks)
         except anthropic.NotFoundError:
             log.warning("the service does not know the batch %s any more", one.batch)
-            self.ledger.drop(one.id)
-        except (anthropic.AnthropicError, httpx2.HTTPError, OSError, ValueError, TypeError, AttributeError) as error:
-            # the last three: what came is no batch, or no results
+            self.ledger.give_up(one.id)
+        except _errors() as error:
             log.warning("the batch %s cannot be read now (%s)", one.batch, type(error).__name__)
             self._unread[one.batch] += 1
         return False
@@ -258,6 +267,14 @@ class Batched:
         lasting = [key for key in unanswered if self._unanswered[key] >= TIMES]
         self._missing(lasting, f"{TIMES} batches ended without an answer")
         return True
+
+
+def _errors() -> tuple[type[Exception], ...]:
+    """What reading from a service can raise; the last three when what came is no batch, or no results."""
+    import anthropic
+    import httpx2
+
+    return (anthropic.AnthropicError, httpx2.HTTPError, OSError, ValueError, TypeError, AttributeError)
 
 
 def _size(batch: Any) -> int:

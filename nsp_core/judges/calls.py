@@ -49,6 +49,7 @@ class Live:
     limiter: Limiter = field(init=False)
     tally: Tally = field(default_factory=Tally)
     _room: threading.Condition = field(default_factory=threading.Condition)
+    _stop: threading.Event = field(default_factory=threading.Event)
     _open: int = 0  # reservations of ours that are not settled yet
 
     def __post_init__(self) -> None:
@@ -70,12 +71,22 @@ class Live:
                 answers[key] = kept
                 self.tally.count(kept, kept=True)
         if todo:
-            with ThreadPoolExecutor(min(len(todo), self.config.concurrency), "judge") as pool:
-                found = pool.map(self._one, todo, todo.values())
-                for key, answer in zip(todo, found, strict=True):
-                    answers[key] = answer
-                    self.tally.count(answer)
+            for key, answer in zip(todo, self._ask(todo), strict=True):
+                answers[key] = answer
+                self.tally.count(answer)
         return [answers[key] for key in keys]
+
+    def _ask(self, todo: Mapping[str, Ask]) -> list[Answer]:
+        """Ctrl-C stops what has not been sent yet: nothing more is spent."""
+        self._stop.clear()
+        pool = ThreadPoolExecutor(min(len(todo), self.config.concurrency), "judge")
+        try:
+            return list(pool.map(self._one, todo, todo.values()))
+        except BaseException:
+            self._stop.set()
+            raise
+        finally:
+            pool.shutdown(cancel_futures=True)
 
     def _one(self, key: str, ask: Ask) -> Answer:
         try:
@@ -88,7 +99,7 @@ class Live:
         deadline = time.monotonic() + self.config.patience
         wait, paid, ill_formed = FIRST_WAIT, 0, 0
         why = "the limits of the service let nothing through"
-        while True:
+        while not self._stop.is_set():
             if not self.limiter.enter(likely_input(ask), OUTPUT_TOKENS, deadline):
                 return Answer(None, f"no answer within {self.config.patience:g} s: {why}", paid)
             try:
@@ -112,7 +123,8 @@ class Live:
             elif time.monotonic() + rest >= deadline:
                 return Answer(None, f"no answer within {self.config.patience:g} s: {why}", paid)
             else:
-                time.sleep(rest)
+                self._stop.wait(rest)
+        return Answer(None, "stopped before it was asked", paid)
 
     def _try(self, key: str, ask: Ask, deadline: float) -> Answer | Reply | Busy | Unclear:
         most = self.service.price.nano(most_input(ask), self.config.max_tokens)

@@ -10,11 +10,12 @@ import base64
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
+from urllib.parse import urlsplit
 
-from nsp_core.errors import ModelUnavailable
+from nsp_core.errors import ConfigError, ModelUnavailable
 from nsp_core.judges.asking import Ask, Busy, GiveUp, Reply, Unclear
 from nsp_core.judges.calls import Live
-from nsp_core.judges.config import JudgeConfig, claude_defaults
+from nsp_core.judges.config import JudgeConfig, claude_defaults, is_here
 from nsp_core.judges.ledger import Ledger
 from nsp_core.judges.lifecycle import check_alive
 from nsp_core.judges.limiter import Limiter, seconds_of
@@ -109,12 +110,16 @@ def _failed(error: Any) -> Exception:
 
 
 def client_of(config: JudgeConfig) -> Any:
-    """Raises ModelUnavailable when there is no key. Nothing else that the SDK could find by itself is used."""
+    """Raises ModelUnavailable when there is no key, ConfigError for an address that would show it. Nothing else that
+    the SDK could find by itself is used."""
     found = key(KEY)
     if found is None:
         raise ModelUnavailable(
             f"The judge 'claude' needs a key: set {KEY} in the environment, or `keyring set {SERVICE} {KEY}`."
         )
+    parts = urlsplit(config.url)
+    if parts.scheme != "https" and not is_here(parts.hostname or ""):
+        raise ConfigError(f"A key is not sent in the clear to {parts.hostname}: use an address with https://.")
     import anthropic
 
     return anthropic.Anthropic(api_key=found.reveal(), base_url=config.url, max_retries=0, timeout=config.timeout)

@@ -111,7 +111,7 @@ class Ledger:
         with self._change():
             self._db.execute("UPDATE spending SET spent = ? WHERE id = ?", (nano, number))
             if text is not None and self.keep_answers:
-                self._db.execute("INSERT OR IGNORE INTO answer VALUES (?, ?)", (key, text))
+                self._db.execute("INSERT OR REPLACE INTO answer VALUES (?, ?)", (key, text))
 
     def release(self, number: int) -> None:
         """Nothing is to be paid."""
@@ -161,6 +161,11 @@ class Ledger:
             self._db.execute("DELETE FROM item WHERE submission = ?", (submission,))
             self._db.execute("DELETE FROM submission WHERE id = ?", (submission,))
 
+    def give_up(self, submission: int) -> None:
+        """Its answers cannot be had any more. It may have to be paid, so its money stays reserved for good."""
+        with self._change():
+            self._db.execute("UPDATE submission SET done = 1 WHERE id = ?", (submission,))
+
     def collect(self, submission: int, nano: int, answers: Mapping[str, str]) -> None:
         """A batch has ended: its answers, its cost and its end in one transaction. A second time changes nothing."""
         with self._change():
@@ -170,7 +175,7 @@ class Ledger:
                     "UPDATE spending SET spent = ? WHERE id = (SELECT spending FROM submission WHERE id = ?)",
                     (nano, submission),
                 )
-                self._db.executemany("INSERT OR IGNORE INTO answer VALUES (?, ?)", answers.items())
+                self._db.executemany("INSERT OR REPLACE INTO answer VALUES (?, ?)", answers.items())
 
     def submissions(self) -> list[Submission]:
         """Those that are not done."""

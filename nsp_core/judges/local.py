@@ -13,7 +13,7 @@ from nsp_core.errors import ConfigError
 from nsp_core.judges.config import JudgeConfig
 from nsp_core.judges.templates import Template
 from nsp_core.judges.verdict import Verdict
-from nsp_core.judges.weighing import judge_locally
+from nsp_core.judges.weighing import judge_locally, template_of
 from nsp_core.pipeline import NextScenePipeline
 from nsp_core.types import Scene, StoryContext
 
@@ -24,6 +24,7 @@ class LocalJudge:
     def __init__(self, pipeline: Any, template: Template = "10.1") -> None:
         self.name = f"local:{pipeline.fingerprint}"
         self._pipeline, self._template = pipeline, template
+        self.template = template_of(template)
 
     def judge(self, context: StoryContext, scene: Scene) -> Verdict:
         return judge_locally(self._pipeline, context, scene, self.name, self._template)

@@ -91,14 +91,33 @@ def test_refusals_are_missing_and_not_sent_again(service: Service, tmp_path: Pat
     assert len(service.batches) == 1
 
 
-def test_a_batch_that_the_budget_does_not_cover_is_cut(service: Service, tmp_path: Path) -> None:
-    judge, ledger = judge_of(service.url, tmp_path, dollars=0.1)
+def test_what_the_budget_does_not_cover_at_once_comes_in_turns(service: Service, tmp_path: Path) -> None:
+    """A question costs a twentieth of what it could cost at most, so the money comes back batch by batch."""
+    judge, ledger = judge_of(service.url, tmp_path, dollars=0.06)
     pairs, honest = many(60)
+    check(judge.judge_all(pairs), honest)
+    assert len(service.batches) > 3
+    assert service.billed_nano == ledger.balance().spent <= 60_000_000
+
+
+def test_the_budget_is_the_end(service: Service, tmp_path: Path) -> None:
+    judge, ledger = judge_of(service.url, tmp_path, dollars=0.015)
+    pairs, honest = many(20)
     verdicts = judge.judge_all(pairs)
-    check(verdicts, honest, missing=59)
-    assert service.billed_nano <= ledger.balance().spent + ledger.balance().reserved <= 100_000_000
-    assert any("budget of $0.10" in v.reason for v in verdicts)
-    assert sum(v.outcome != "missing" for v in verdicts) >= 4
+    check(verdicts, honest, missing=19)
+    given = sum(v.outcome != "missing" for v in verdicts)
+    assert 0 < given < 20 and service.billed_nano == given * EACH == ledger.balance().spent <= 15_000_000
+    assert all("budget of $0.01" in v.reason for v in verdicts if v.outcome == "missing")
+
+
+def test_a_batch_that_the_service_has_forgotten_stays_paid(service: Service, tmp_path: Path) -> None:
+    judge, ledger = judge_of(service.url, tmp_path)
+    pairs, honest = many(4)
+    asker: Any = judge.asker
+    keys = [ask.key(asker.service.signature) for _, scene in pairs for ask in judge.verdict_asks(_last(), scene.words)]
+    ledger.name(ledger.plan(keys, 1_000_000, "", []), "msgbatch_of_long_ago")
+    check(judge.judge_all(pairs), honest)
+    assert len(service.batches) == 1 and ledger.balance().reserved == 1_000_000
 
 
 def test_an_answer_that_is_lost_on_the_way_is_found_again(service: Service, tmp_path: Path) -> None:

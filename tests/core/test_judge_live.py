@@ -193,6 +193,24 @@ def test_a_wrong_key_is_missing_at_once(service: Service, tmp_path: Path, monkey
     assert verdict.outcome == "missing" and "ANTHROPIC_API_KEY" in verdict.reason and len(service.asked) == 1
 
 
+def test_ctrl_c_sends_nothing_more(service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    judge = claude_judge(config_for(service, tmp_path, concurrency=2))
+    assert isinstance(judge.asker, Live)
+    sent = judge.asker.service.send
+    calls: list[int] = []
+
+    def interrupted(*given: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return sent(*given)
+
+    monkeypatch.setattr(judge.asker.service, "send", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        judge.judge_all(many(40)[0])
+    assert len(service.asked) < 10
+
+
 # --- before the first question --------------------------------------------------------------------------------
 
 
@@ -263,5 +281,9 @@ def test_a_key_is_not_sent_in_the_clear(tmp_path: Path) -> None:
     far = JudgeConfig(url="http://judge.example/v1", model="x", file=tmp_path / "judge.db")
     with pytest.raises(ConfigError, match="in the clear"):
         ChatServer(far, Key("secret"))
+    with pytest.raises(ConfigError, match="in the clear"):
+        claude_judge(replace(far, url="http://proxy.example", model=""))
+    with pytest.raises(ConfigError, match="WHATNEXT_JUDGE_KEY"):
+        replace(far, url="https://me:secret@judge.example/v1")
     ChatServer(replace(far, url="https://judge.example/v1"), Key("secret"))
     ChatServer(replace(far, url="http://[::1]:8000/v1"), Key("secret"))

@@ -323,3 +323,23 @@ def test_the_doctor_of_a_dead_model(
     monkeypatch.setenv("WHATNEXT_JUDGE_PRICE_OUT", "15")
     assert main(["doctor"]) == 1
     assert "retired since 2026-02-19" in capsys.readouterr().out
+
+
+def test_the_length_that_counts_is_that_of_what_the_judge_saw(
+    folder: Path, service: Service, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A judge that is shown pictures judges its own caption of them, whatever the scene's words are."""
+    rows = [json.loads(line) for line in (folder / "pairs.jsonl").read_text().splitlines()]
+    clip = rows[0]["before"][1]["frames"]
+    shown = [{**row, "scene": {"words": "One two.", "frames": clip}} for row in rows]
+    (folder / "pairs.jsonl").write_text("\n".join(map(json.dumps, shown)))
+    assert main(["agree", str(folder), "--judge", "lenient", "--judge", "claude", "--json"]) == 0
+    answer = last_json(capsys)
+    (part,) = answer["comparisons"][0]["by_length"]
+    assert part["name"] == "7 to 7 words", "3 pictures of brightness N; it follows"
+    assert answer["cost_usd"] > 0 and len(service.asked) == 13, "one clip, twelve verdicts"
+
+
+def test_batches_are_for_claude(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["agree", str(folder), "--judge", "lenient", "--judge", "picturebook", "--batch"]) == 2
+    assert "only the judge 'claude'" in capsys.readouterr().err.lower()

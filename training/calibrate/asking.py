@@ -10,7 +10,7 @@ Knows nothing of figures and reports.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -51,8 +51,8 @@ class OwnJudge:
         return found
 
 
-def judge_of(name: str, model: Path, *, batch: bool = False, file: Path | None = None) -> CausalJudge:
-    """`batch`: by Message Batches, half the price. Answers are kept: the set lies on this machine already.
+def judge_of(name: str, model: Path, *, batch: bool = False) -> CausalJudge:
+    """`batch`: Claude by Message Batches, half the price. Answers are kept: the set lies on this machine already.
 
     Raises UserError for a name that is no judge, and what making that judge raises.
     """
@@ -60,12 +60,9 @@ def judge_of(name: str, model: Path, *, batch: bool = False, file: Path | None =
         from nsp_core.pipeline import NextScenePipeline
 
         return OwnJudge(NextScenePipeline.from_pretrained(model))
-    if batch and name != "claude":
-        raise UserError(f"Only the judge 'claude' is asked in batches, not '{name}': leave out --batch.")
     if name not in ("claude", "server"):
         return get_judge(name, declared_judges())
-    given = JudgeConfig.from_environment()
-    config = replace(given, keep_answers=True, file=file if given.file is None else given.file)
+    config = replace(JudgeConfig.from_environment(), keep_answers=True)
     if name == "server":
         from nsp_core.judges.server import server_judge
 
@@ -94,14 +91,14 @@ def verdicts_of(
         known = ", ".join([OWN, *judge_names(declared_judges())])
         there = ", ".join(kept) or "none"
         raise UserError(f"'{name}' is no judge ({known}) and has no verdicts in {folder} (there are {there}).")
-    judge: Any = judge_of(name, model, batch=batch, file=folder / "judge.db")
+    judge: Any = judge_of(name, model, batch=batch)
     found = kept_verdicts(folder, judge.name, getattr(judge, "template", "") or None)
     left = [pair for pair in pairs if pair.id not in found or found[pair.id].outcome == "missing"]
     size = len(left) if batch else AT_ONCE
     for start in range(0, len(left), max(1, size)):
         some = left[start : start + size]
         new = list(zip([pair.id for pair in some], _ask(judge, some), strict=True))
-        keep_verdicts(folder, new, judge.name)
+        keep_verdicts(folder, new, judge.name, _captions(judge, some, dict(new)))
         found.update(new)
         log.info("%s: %d of %d", judge.name, len(pairs) - len(left) + start + len(some), len(pairs))
     return judge.name, found
@@ -121,3 +118,12 @@ def _ask(judge: Any, pairs: Sequence[Pair]) -> list[Verdict]:
             why = f"the judge could not answer ({type(error).__name__})"
             found.append(Verdict("missing", why, judge.name, getattr(judge, "template", "")))
     return found
+
+
+def _captions(judge: Any, pairs: Sequence[Pair], found: Mapping[str, Verdict]) -> dict[str, str]:
+    """What the judge saw in scenes that it gave a verdict of: its answers are kept, so this asks nothing again."""
+    if not hasattr(judge, "captions"):
+        return {}
+    judged = [pair for pair in pairs if found[pair.id].outcome != "missing"]
+    captions = judge.captions([pair.scene for pair in judged])
+    return {pair.id: seen for pair, seen in zip(judged, captions, strict=True) if seen is not None}

@@ -22,7 +22,7 @@ from nsp_core.judges.config import JudgeConfig
 from training.calibrate.asking import verdicts_of
 from training.calibrate.book import set_called
 from training.calibrate.doctor import examine
-from training.calibrate.pairs import Pair, judges_of, keep_verdicts, kept_verdicts, read_pairs
+from training.calibrate.pairs import Pair, judges_of, keep_verdicts, kept_captions, kept_verdicts, read_pairs
 from training.calibrate.report import items_of, table
 from training.calibrate.sheet import read_answers, write_sheet
 from training.evaluate.agreement import compare
@@ -79,20 +79,20 @@ def parser() -> argparse.ArgumentParser:
 def agree(args: argparse.Namespace) -> int:
     if len(args.judge) < 2:
         raise UserError("Agreement needs two judges: give --judge twice or more, the measure first.")
+    _check_batch(args, args.judge)
     with tempfile.TemporaryDirectory() as scratch:
         pairs = _limited(set_called(args.set, args.keep, Path(scratch)), args.limit)
         found = dict(verdicts_of(name, pairs, args.model, batch=_batch(args, name)) for name in args.judge)
-    if len(found) < 2:
-        raise UserError(f"Both names mean the judge {next(iter(found))}: give two judges.")
-    answer = []
-    first, *others = found
-    for other in others:
-        answer.append(_held_against(pairs, first, other, found))
+        if len(found) < 2:
+            raise UserError(f"Both names mean the judge {next(iter(found))}: give two judges.")
+        first, *others = found
+        answer = [_held_against(pairs, first, other, found) for other in others]
     cost = sum(verdict.cost_usd or 0.0 for verdicts in found.values() for verdict in verdicts.values())
     return _end(args, {"scenes": len(pairs), "comparisons": answer, "cost_usd": round(cost, 6)})
 
 
 def migrate(args: argparse.Namespace) -> int:
+    _check_batch(args, [args.new])
     pairs = _limited(read_pairs(Path(args.set)), args.limit)
     if args.old not in judges_of(pairs[0].folder):
         there = ", ".join(judges_of(pairs[0].folder)) or "none"
@@ -132,7 +132,8 @@ def doctor(args: argparse.Namespace) -> int:
 
 def _held_against(pairs: list[Pair], first: str, second: str, found: dict[str, Any]) -> dict[str, Any]:
     try:
-        comparison = compare(items_of(pairs, found[first], found[second]))
+        captions = kept_captions(pairs[0].folder, first) | kept_captions(pairs[0].folder, second)
+        comparison = compare(items_of(pairs, found[first], found[second], captions))
     except ValueError:
         reasons = {verdict.reason for verdict in itertools.chain(found[first].values(), found[second].values())}
         why = "; ".join(sorted(reason for reason in reasons if reason)[:3])
@@ -150,6 +151,11 @@ def _limited(pairs: list[Pair], limit: int) -> list[Pair]:
 def _batch(args: argparse.Namespace, name: str) -> bool:
     """Batches are for Claude; another judge in the same comparison is asked as usual."""
     return bool(args.batch) and name == "claude"
+
+
+def _check_batch(args: argparse.Namespace, names: list[str]) -> None:
+    if args.batch and "claude" not in names:
+        raise UserError("Only the judge 'claude' is asked in batches: leave out --batch, or name it.")
 
 
 def _end(args: argparse.Namespace, answer: dict[str, Any]) -> int:

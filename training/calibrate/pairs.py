@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -123,31 +123,44 @@ def verdict_file(folder: Path, judge: str) -> Path:
     return folder / "verdicts" / f"{re.sub(r'[^a-zA-Z0-9._-]+', '-', judge)[:60]}-{digest}.jsonl"
 
 
-def keep_verdicts(folder: Path, found: Iterable[tuple[str, Verdict]], judge: str) -> None:
-    """Added to what is there; a later verdict of the same scene counts."""
+def keep_verdicts(
+    folder: Path, found: Iterable[tuple[str, Verdict]], judge: str, captions: Mapping[str, str] | None = None
+) -> None:
+    """Added to what is there; a later verdict of the same scene counts. `captions`: what the judge saw, by scene."""
     path = verdict_file(folder, judge)
     path.parent.mkdir(exist_ok=True)
     with path.open("a", encoding="utf-8") as out:
         for name, verdict in found:
-            out.write(json.dumps({"id": name, **vars(verdict)}, ensure_ascii=False) + "\n")
+            seen = {"caption": captions[name]} if captions and name in captions else {}
+            out.write(json.dumps({"id": name, **seen, **vars(verdict)}, ensure_ascii=False) + "\n")
 
 
 def kept_verdicts(folder: Path, judge: str, template: str | None = None) -> dict[str, Verdict]:
     """By scene; of one template only, or of the last one that was used. A line that a kill cut off is not there."""
+    rows = _rows(folder, judge)
+    wanted = template if template is not None or not rows else rows[-1]["template"]
+    found = {}
+    for row in rows:
+        if row["template"] == wanted:
+            plain = {key: value for key, value in row.items() if key not in ("id", "caption")}
+            found[row["id"]] = Verdict(**{**plain, "votes": tuple(row["votes"])})
+    return found
+
+
+def kept_captions(folder: Path, judge: str) -> dict[str, str]:
+    """What the judge saw, by scene, where it was shown pictures and said so."""
+    return {row["id"]: row["caption"] for row in _rows(folder, judge) if "caption" in row}
+
+
+def _rows(folder: Path, judge: str) -> list[dict[str, Any]]:
     path = verdict_file(folder, judge)
     rows = []
     for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
         try:
             rows.append(json.loads(line))
-        except ValueError:
+        except ValueError:  # a kill cut it off
             continue
-    wanted = template if template is not None or not rows else rows[-1]["template"]
-    found = {}
-    for row in rows:
-        if row["template"] == wanted:
-            name = row.pop("id")
-            found[name] = Verdict(**{**row, "votes": tuple(row["votes"])})
-    return found
+    return rows
 
 
 def judges_of(folder: Path) -> list[str]:

@@ -114,6 +114,7 @@ COMMANDS = {
             ("--limit N", "only the first N scenes"),
             ("--batch", "ask Claude in batches: half the price, up to a day"),
             ("--model PATH", "whose opinion 'own' is (default: assets/starter)"),
+            ("--ask", "doctor: ask one real question, too (a fraction of a cent)"),
             ("--n N", "doctor: verdicts to estimate the cost of (default: 1000)"),
             ("--json", "print one JSON object as the last line"),
         ),

@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0  # seconds between tries, doubled each time, with jitter
 ILL_FORMED_TRIES = 2  # answers that are paid for and are no answer; after so many it is missing
+UNCLEAR_TRIES = 4  # calls that may have to be paid and brought nothing; each counts as the worst case
 OUTPUT_TOKENS = 200  # of an answer, about
 
 
@@ -97,7 +98,7 @@ class Live:
 
     def _insist(self, key: str, ask: Ask) -> Answer:
         deadline = time.monotonic() + self.config.patience
-        wait, paid, ill_formed = FIRST_WAIT, 0, 0
+        wait, paid, ill_formed, unclear = FIRST_WAIT, 0, 0, 0
         why = "the limits of the service let nothing through"
         while not self._stop.is_set():
             if not self.limiter.enter(likely_input(ask), OUTPUT_TOKENS, deadline):
@@ -115,6 +116,9 @@ class Live:
                     return Answer(None, outcome.reason, paid)
                 continue
             why = str(outcome)
+            unclear += isinstance(outcome, Unclear)
+            if unclear >= UNCLEAR_TRIES:
+                return Answer(None, f"no answer in {unclear} calls: {why}", paid)
             told = outcome.wait if isinstance(outcome, Busy) else None
             rest = told if told is not None else wait * random.uniform(0.5, 1.0)
             wait = min(wait * 2, LONGEST_WAIT)

@@ -149,7 +149,7 @@ def test_somebody_elses_batch_of_the_same_size_is_not_taken_for_ours(service: Se
 def test_killed_and_started_again(when: str, tmp_path: Path) -> None:
     """The process that judges gets SIGKILL; the next one finds the batch and pays nothing again."""
     pairs, honest = many(30)
-    with Running(Service(batch_seconds=0.0 if when != "waiting" else 2.0)) as service:
+    with Running(Service(batch_seconds=0.0 if when != "waiting" else 1.0)) as service:
         program = (
             "import sys, json; from pathlib import Path\n"
             "from tests.core.test_judge_batches import judge_of; from tests.core.test_judge_live import many\n"
@@ -171,7 +171,7 @@ def test_killed_and_started_again(when: str, tmp_path: Path) -> None:
             while not service.batches:
                 victim.poll()
                 assert victim.returncode is None
-            threading.Timer(0.3, kill).start()
+            threading.Timer(0.2, kill).start()
         assert killed.wait(60)
         judge, ledger = judge_of(service.url, tmp_path)
         check(judge.judge_all(pairs), honest)

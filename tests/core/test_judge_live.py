@@ -168,6 +168,14 @@ def test_a_service_that_is_down_is_missing_in_time(tmp_path: Path) -> None:
         assert books(judge) == (0, 0)
 
 
+def test_a_service_that_sends_rubbish_is_not_paid_for_ever(tmp_path: Path) -> None:
+    with Running(Service(faults=1.0, kinds=("garbled", "no message", "dropped"))) as service:
+        judge = claude_judge(config_for(service, tmp_path))
+        verdict = judge.judge(*words("It follows."))
+        assert verdict.outcome == "missing" and "4 calls" in verdict.reason and len(service.asked) == 4
+        assert service.billed_nano <= books(judge)[0] <= 1_000_000_000
+
+
 def test_a_retry_after_holds_everybody_back(tmp_path: Path) -> None:
     with Running(Service(faults=1.0, kinds=("429",), retry_after="0.5")) as service:
         judge = claude_judge(config_for(service, tmp_path, patience=1.2, concurrency=4))

@@ -308,6 +308,20 @@ def test_the_doctor_finds_everything_in_order(service: Service, capsys: pytest.C
     assert not service.asked and "sk-ant" not in out
 
 
+def test_the_doctor_asks_one_question_when_told_to(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--ask", "--json"]) == 0
+    out = capsys.readouterr().out
+    assert (
+        len(service.asked) == 1
+        and "image" not in str(service.asked)
+        and json.loads(out.splitlines()[-1])["asked"] == "fail"
+    )
+    service.faults, service.kinds = 1.0, ("no json",)
+    (before,) = service.asked
+    assert main(["doctor", "--ask"]) == 1, "nothing was kept, and what comes now is no verdict"
+    assert "asked      missing" in capsys.readouterr().out and before == service.asked[-1]
+
+
 def test_the_doctor_without_a_key_says_what_the_sdk_knows(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "--json"]) == 1
     out = capsys.readouterr().out

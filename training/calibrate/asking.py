@@ -25,6 +25,7 @@ from training.judges import declared_judges
 log = logging.getLogger(__name__)
 
 AT_ONCE = 64  # scenes whose verdicts are asked for, and kept, together
+AT_ONCE_IN_BATCHES = 5000  # their pictures are in memory at the same time
 OWN = "own"
 
 
@@ -94,8 +95,8 @@ def verdicts_of(
     judge: Any = judge_of(name, model, batch=batch)
     found = kept_verdicts(folder, judge.name, getattr(judge, "template", "") or None)
     left = [pair for pair in pairs if pair.id not in found or found[pair.id].outcome == "missing"]
-    size = len(left) if batch else AT_ONCE
-    for start in range(0, len(left), max(1, size)):
+    size = AT_ONCE_IN_BATCHES if batch else AT_ONCE
+    for start in range(0, len(left), size):
         some = left[start : start + size]
         new = list(zip([pair.id for pair in some], _ask(judge, some), strict=True))
         keep_verdicts(folder, new, judge.name, _captions(judge, some, dict(new)))

@@ -1,13 +1,13 @@
-"""What is needed before Claude is asked: a key, a model that is alive, money, and what it will cost. Asks no question.
+"""What is needed before Claude is asked: a key, a model that is alive, money, and what it will cost.
 
-Lists of models are free. Knows nothing of sets and agreement.
+Asks a question only when told to; lists of models are free. Knows nothing of sets and agreement.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,12 +15,13 @@ import numpy as np
 from nsp_core.errors import ModelUnavailable
 from nsp_core.judges import templates
 from nsp_core.judges.asking import Ask, Picture
-from nsp_core.judges.claude import KEY, client_of
+from nsp_core.judges.claude import KEY, claude_judge, client_of
 from nsp_core.judges.config import JudgeConfig, claude_defaults
 from nsp_core.judges.ledger import Ledger
 from nsp_core.judges.lifecycle import PAPERS_JUDGE, Life, known_to_sdk, known_to_service, life_of
 from nsp_core.judges.paper import CAPTION_SCHEMA, VERDICT_SCHEMA
 from nsp_core.judges.prices import NANO, PRICES_OF, estimate, price_of
+from nsp_core.types import Scene, StoryContext
 
 CAPTION_TOKENS, VERDICT_TOKENS = 60, 90  # of an answer, about; thinking comes on top
 BEFORE = "A glass sitting near the edge of the table begins to wobble."  # the length of the paper's scenes
@@ -60,6 +61,17 @@ def examine(config: JudgeConfig, n: int, client_for: Callable[[JudgeConfig], Any
     _model(found, config, life_of(client, config.model))
     _money(found, config, n)
     return found
+
+
+def ask_one(found: Findings, config: JudgeConfig) -> None:
+    """One question about the paper's example, by words only. Raises what `claude_judge` raises."""
+    judge = claude_judge(replace(config, sees="words", votes=1))
+    verdict = judge.judge(StoryContext((Scene(BEFORE),)), Scene(CAPTION))
+    line = f"asked      {verdict.outcome} for ${_dollars(verdict.cost_usd or 0.0)}: {verdict.reason}"
+    if verdict.outcome == "missing":
+        found.wrong(line, asked=verdict.outcome)
+    else:
+        found.say(line, asked=verdict.outcome)
 
 
 def _papers_judge(found: Findings) -> None:
@@ -126,7 +138,7 @@ def _money(found: Findings, config: JudgeConfig, n: int) -> None:
     )
     estimates = {}
     for name, count in (("verdicts", n), ("the paper's reinforcement learning", RL_VERDICTS)):
-        for batch in (False, True):
+        for batch in (False, True) if name == "verdicts" else (False,):  # a reward cannot wait for a day
             one = estimate(price, asks, count, config.max_tokens, batch=batch)
             estimates[f"{count}{' in batches' if batch else ''}"] = {"likely": one.likely, "most": one.most}
             what = f"{count:,} verdicts" if name == "verdicts" else f"{name} ({count:,} verdicts)"

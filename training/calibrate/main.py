@@ -21,7 +21,7 @@ from nsp_core.errors import CheckpointMismatch, ModelUnavailable, UserError
 from nsp_core.judges.config import JudgeConfig
 from training.calibrate.asking import verdicts_of
 from training.calibrate.book import set_called
-from training.calibrate.doctor import examine
+from training.calibrate.doctor import ask_one, examine
 from training.calibrate.pairs import Pair, judges_of, keep_verdicts, kept_captions, kept_verdicts, read_pairs
 from training.calibrate.report import items_of, table
 from training.calibrate.sheet import read_answers, write_sheet
@@ -64,6 +64,7 @@ def parser() -> argparse.ArgumentParser:
     three.set_defaults(task=migrate)
     four = tasks.add_parser("doctor", help="key, model, budget and an estimate, before Claude is asked anything")
     four.add_argument("--n", type=int, default=1000, help="verdicts to estimate the cost of (default: 1000)")
+    four.add_argument("--ask", action="store_true", help="ask one real question, too (a fraction of a cent)")
     four.set_defaults(task=doctor)
     for asks in (one, three):
         asks.add_argument("--limit", type=int, default=0, help="only the first so many scenes")
@@ -124,7 +125,10 @@ def label(args: argparse.Namespace) -> int:
 def doctor(args: argparse.Namespace) -> int:
     if args.n < 1:
         raise UserError(f"--n is {args.n}: give a number of verdicts from 1 on.")
-    found = examine(JudgeConfig.from_environment(), args.n)
+    config = JudgeConfig.from_environment()
+    found = examine(config, args.n)
+    if args.ask and found.ok:
+        ask_one(found, config)
     print("\n".join(found.lines))
     _end(args, {"ok": found.ok, **found.figures})
     return 0 if found.ok else 1

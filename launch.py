@@ -111,7 +111,7 @@ COMMANDS = {
             ("--keep DIR", "agree: keep a picturebook set and all verdicts there"),
             ("--from NAME", "migrate: the judge whose verdicts are in the set"),
             ("--to NAME", "migrate: the judge to ask now"),
-            ("--limit N", "only the first N scenes"),
+            ("--limit N", "only N scenes: the first ones; on a sheet for people, any"),
             ("--batch", "ask Claude in batches: half the price, up to a day"),
             ("--model PATH", "whose opinion 'own' is (default: assets/starter)"),
             ("--ask", "doctor: ask one real question, too (a fraction of a cent)"),

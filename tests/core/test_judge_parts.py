@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from nsp_core.errors import ConfigError
-from nsp_core.judges import local, templates
+from nsp_core.judges import get_judge, local, templates
 from nsp_core.judges.asking import Ask, object_schema, pictures_of, read_fields
 from nsp_core.judges.config import JudgeConfig
 from nsp_core.judges.ledger import BudgetSpent, Ledger
@@ -280,6 +280,17 @@ def test_a_reader_that_has_learnt_it_judges_words_and_pictures(pipeline: Any) ->
     seen = judge.judge(BEFORE, Scene("Words that nobody reads.", golden.last_clip()))
     caption = caption_of(pipeline, Scene("", golden.last_clip()))
     assert caption and seen.outcome != "missing" and caption in seen.reason and "nobody" not in seen.reason
+
+
+def test_the_local_judge_loads_a_big_models_folder_and_no_starters(pipeline: Any, tmp_path: Path) -> None:
+    pipeline.save_pretrained(tmp_path / "big")
+    judge = get_judge("local", config=JudgeConfig(model=str(tmp_path / "big")))
+    assert judge.name.startswith("local:") and judge.judge(BEFORE, Scene("It rains.")).judge == judge.name
+    pipeline.register_to_config(dialect="starter")
+    pipeline.save_pretrained(tmp_path / "small")
+    pipeline.register_to_config(dialect="paper")
+    with pytest.raises(ConfigError, match="has not learnt"):
+        get_judge("local", config=JudgeConfig(model=str(tmp_path / "small")))
 
 
 def test_the_local_judge_says_what_it_lacks(pipeline: Any) -> None:

@@ -257,6 +257,18 @@ def test_a_sheet_is_blind_whole_and_read_back(folder: Path, tmp_path: Path, caps
     assert main(["label", str(folder), str(sheet)]) == 2, "answers may belong to it"
 
 
+def test_a_short_sheet_belongs_to_the_same_set(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for n in (4, 12):
+        assert main(["label", str(folder), str(tmp_path / f"{n}.html"), "--limit", str(n), "--json"]) == 0
+        assert last_json(capsys)["scenes"] == n
+    short, whole = ((tmp_path / f"{n}.html").read_text() for n in (4, 12))
+    shown = [int(found) for found in re.findall(r"Scene (\d+)", short)]
+    assert len(shown) == 4 and shown != [0, 1, 2, 3]
+    assert fingerprint(read_pairs(folder)) in short and fingerprint(read_pairs(folder)) in whole
+
+
 @pytest.mark.parametrize(
     "change",
     [

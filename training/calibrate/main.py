@@ -66,8 +66,9 @@ def parser() -> argparse.ArgumentParser:
     four.add_argument("--n", type=int, default=1000, help="verdicts to estimate the cost of (default: 1000)")
     four.add_argument("--ask", action="store_true", help="ask one real question, too (a fraction of a cent)")
     four.set_defaults(task=doctor)
+    for some in (one, two, three):
+        some.add_argument("--limit", type=int, default=0, help="only so many scenes: the first ones; on a sheet, any")
     for asks in (one, three):
-        asks.add_argument("--limit", type=int, default=0, help="only the first so many scenes")
         asks.add_argument("--batch", action="store_true", help="ask Claude in batches: half the price, up to a day")
         asks.add_argument(
             "--model", type=Path, default=STARTER, help="whose opinion 'own' is (default: assets/starter)"
@@ -111,11 +112,9 @@ def migrate(args: argparse.Namespace) -> int:
 def label(args: argparse.Namespace) -> int:
     pairs = read_pairs(Path(args.set))
     if args.file.suffix.lower() in (".html", ".htm"):
-        write_sheet(args.file, pairs)
-        print(
-            f"{args.file}: {len(pairs)} scenes. Open it in a browser; `judge label {args.set} ANSWERS.json` reads back."
-        )
-        return _end(args, {"sheet": str(args.file), "scenes": len(pairs)})
+        n = write_sheet(args.file, pairs, len(_limited(pairs, args.limit)))
+        print(f"{args.file}: {n} scenes. Open it in a browser; `judge label {args.set} ANSWERS.json` reads back.")
+        return _end(args, {"sheet": str(args.file), "scenes": n})
     person, found = read_answers(args.file, pairs)
     keep_verdicts(pairs[0].folder, found, person)
     print(f"{len(found)} of {len(pairs)} scenes answered: `judge agree {args.set} --judge {person} --judge NAME`.")

@@ -27,17 +27,20 @@ _SAID: dict[str, Outcome] = {"y": "pass", "n": "fail", "?": "missing"}
 _PERSON = re.compile(r"[\w-]{1,40}")
 
 
-def write_sheet(path: Path, pairs: Sequence[Pair]) -> None:
-    """Whole or not at all. Raises UserError for a path that is taken: somebody may have begun to answer."""
+def write_sheet(path: Path, pairs: Sequence[Pair], limit: int = 0) -> int:
+    """How many scenes are in it: all, or `limit` that chance picks. Whole or not at all. Raises UserError for a path
+    that is taken: somebody may have begun to answer."""
     if path.exists():
         raise UserError(f"{path} is there already: choose another name, answers may belong to it.")
     name = fingerprint(pairs)
-    cards = [_card(number, code, pair) for number, (code, pair) in enumerate(_coded(pairs, name), 1)]
+    shown = _coded(pairs, name)[: limit or None]
+    cards = [_card(number, code, pair) for number, (code, pair) in enumerate(shown, 1)]
     head = _HEAD.replace("{set}", name).replace("{n}", str(len(cards)))
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.partial")
     part.write_text(head + "".join(cards) + _TAIL, encoding="utf-8")
     os.replace(part, path)
+    return len(cards)
 
 
 def read_answers(path: Path, pairs: Sequence[Pair]) -> tuple[str, list[tuple[str, Verdict]]]:

@@ -122,8 +122,8 @@ _TAIL = """</main><footer><span id="count" role="status"></span><label>Your name
 <input id="person" size="14" pattern="[A-Za-z0-9_-]{1,40}"></label><button id="save">Save the answers</button></footer>
 <script>
 "use strict";
-const set = document.querySelector("main").dataset.set, key = "whatnext-labels-" + set;
-const sections = [...document.querySelectorAll("section")], person = document.getElementById("person");
+const set = document.querySelector("main").dataset.set, person = document.getElementById("person");
+const sections = [...document.querySelectorAll("section")], key = `whatnext-labels-${set}-${sections.length}`;
 let kept = { person: "", answers: {} };
 try { kept = JSON.parse(localStorage.getItem(key)) || kept; } catch { /* a browser without a memory: save in time */ }
 person.value = kept.person;

@@ -16,6 +16,7 @@ from sqlmodel import Session
 from app import alone
 from app.identity import new_id
 from app.killpoints import reached
+from app.ranking import config_of
 from app.store import Store
 from app.store.jobs import Kind
 from app.store.media import Media
@@ -155,7 +156,8 @@ class Asking(ABC):
             raise UserError("This scene has no drawn takes to be judged: draw one first.")
         for job in self.store.jobs.recent(owner_id=owner_id, scene_id=scene_id, kinds=("rank",), open_only=True):
             return job.id
-        payload = {"takes": takes, "judge": self.settings.judge}
+        config = config_of(self.settings.judge, self.settings.data_dir)
+        payload = {"takes": takes, "judge": self.settings.judge, "config": config}
         return self._submit(owner_id, "rank", payload, story_id=scene.story_id, scene_id=scene.id)
 
     def submit_replay(self, owner_id: str, take_id: str) -> str:

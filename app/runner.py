@@ -328,7 +328,8 @@ class JobRun(JobReport):
         """What a judge says of the takes that the job names."""
         payload = self.job.payload
         takes = list(payload.get("takes", []))
-        judge, ask = judge_for(str(payload.get("judge") or ""), self.predictor, self.settings.model)
+        name, config = str(payload.get("judge") or ""), payload.get("config")
+        judge, ask = judge_for(name, self.predictor, self.settings.model, config)
 
         def before_each(number: int) -> None:
             self.check()

@@ -1,8 +1,8 @@
 """What the reader itself says of a scene: does it follow from the story, does it repeat, or does it not follow?
 
 The reader was trained on this question (task "judge"), so the answer costs three short readings and no judge from
-outside. It is an opinion of the very model that drew the scene: whoever shows it has to say so. Knows nothing of how
-scenes are drawn.
+outside. It is an opinion of the very model that drew the scene: whoever shows it has to say so. A reader that was not
+taught it (the big Qwen-VL) is asked the paper's template instead. Knows nothing of how scenes are drawn.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 
 from nsp_core import prompts
 from nsp_core.judges import Outcome, Verdict
+from nsp_core.judges.weighing import judge_locally
 from nsp_core.memory import ends
 from nsp_core.model.vision_language import Prompt, score
 from nsp_core.types import Frames, Scene, StoryContext
@@ -29,8 +30,8 @@ def opinion(pipeline: Any, context: StoryContext, scene: Scene) -> Verdict:
     none of the three, is missing.
     """
     judge = f"{OWN}{pipeline.fingerprint}"
-    if pipeline.config.dialect != "starter":
-        return Verdict("missing", "this model was not taught to judge scenes", judge, TEMPLATE)
+    if pipeline.config.dialect != "starter":  # a big reader was not taught the task, but reads the paper's template
+        return judge_locally(pipeline, context, scene, judge)
     if not scene.words.strip() or scene.frames is None or not len(scene.frames):
         return Verdict("missing", "there is no scene with words and pictures to look at", judge, TEMPLATE)
     if pipeline.language and pipeline.language.unknown(scene.words):

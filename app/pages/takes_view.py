@@ -122,6 +122,7 @@ def opinion_view(scene: Scene, jobs: Sequence[Job], judging: Job | None, judge: 
     return {
         "ask": (say("takes.ask_judge", judge=judge) if judge else say("takes.ask_own")) if may else None,
         "why": None if may else own_reason(),
+        "leaves": ranking.leaving_of(judge) if judge else None,
         "job": {"id": judging.id, "text": job_text(judging)} if judging else None,
         "error": last.error if last is not None and last.status == "failed" else None,
     }

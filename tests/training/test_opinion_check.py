@@ -6,7 +6,8 @@ import pytest
 
 from nsp_core.judges import Verdict
 from nsp_core.types import Scene, StoryContext
-from training.evaluate.opinion_check import KINDS, Agreement, check, kappa
+from training.evaluate.agreement import kappa
+from training.evaluate.opinion_check import KINDS, Agreement, check
 from training.picturebook.judge import ExactJudge
 
 
@@ -51,5 +52,6 @@ def test_what_is_asked_of_one_story_is_drawn_together() -> None:
         own = "fail" if number < 8 else own  # all mistakes in few stories
         apart.add("right", own, exact, number)
         together.add("right", own, exact, number // 8)
-    width = [high - low for low, high in (apart.interval(), together.interval())]
+    ends = [apart.interval(), together.interval()]
+    width = [high - low for low, high in ends if low is not None and high is not None]
     assert apart.kappa == together.kappa and width[1] > width[0]

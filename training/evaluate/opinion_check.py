@@ -21,6 +21,7 @@ import numpy as np
 
 from nsp_core.judges import CausalJudge
 from nsp_core.types import Scene, StoryContext
+from training.evaluate.agreement import kappa, kappa_interval
 from training.evaluate.cases import Case, case
 from training.picturebook.draw import clip
 from training.picturebook.judge import ExactJudge
@@ -56,25 +57,10 @@ class Agreement:
         """Agreement beyond chance; None when one side always says the same and chance explains it all."""
         return kappa(self.pairs)
 
-    def interval(self, seed: int = 0, draws: int = 2000) -> tuple[float, float]:
+    def interval(self, seed: int = 0) -> tuple[float | None, float | None]:
         """The middle 95% of kappas of whole stories drawn again: what is asked of one story is not independent."""
-        rng = Random(f"kappa {seed}")
-        clusters: dict[int, list[tuple[str, str]]] = {}
-        for story, pair in zip(self.stories, self.pairs, strict=True):
-            clusters.setdefault(story, []).append(pair)
-        groups = list(clusters.values())
-        drawn = [kappa([pair for group in rng.choices(groups, k=len(groups)) for pair in group]) for _ in range(draws)]
-        low, high = np.percentile([one for one in drawn if one is not None], [2.5, 97.5])
-        return float(low), float(high)
-
-
-def kappa(pairs: list[tuple[str, str]]) -> float | None:
-    if not pairs:
-        return None
-    agreed = sum(one == other for one, other in pairs) / len(pairs)
-    first, second = (Counter(pair[side] for pair in pairs) for side in (0, 1))
-    chance = sum(first[value] * second[value] for value in ("pass", "fail")) / len(pairs) ** 2
-    return None if chance == 1 else (agreed - chance) / (1 - chance)
+        found = kappa_interval(self.pairs, self.stories, seed)
+        return found.low, found.high
 
 
 def candidates(seed: int, stories: int) -> Iterator[tuple[str, Case, Scene]]:

@@ -71,6 +71,7 @@ const comparison = (() => {
     opinion.replaceChildren(...[
       it.job ? h("p", { role: "status" }, it.job.text, " ", h("button.wn-link", { type: "button", onclick: () => act("cancel", { job: it.job.id }) }, T("takes.stop_one"))) : null,
       it.ask && !it.job ? h("button.wn-second", { type: "button", onclick: () => act("judge_takes") }, it.ask) : null,
+      it.leaves ? h("p.wn-small.wn-opinion-why", {}, it.leaves) : null,
       it.error && !it.job ? h("p.wn-small", { role: "status" }, it.error) : null,
       scored.length > 1 && !it.job ? h("button.wn-link", { type: "button", onclick: byOpinion }, T("takes.by_opinion")) : null,
       it.why ? h("p.wn-small.wn-opinion-why", {}, h("strong", {}, T("takes.own_opinion") + ": " + T("takes.not_judged") + ". "), it.why) : null,

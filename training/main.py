@@ -1,7 +1,8 @@
 """`python launch.py train STAGE --config FILE [key=value ...]`: one command for every stage.
 
-Stages: vae, reader, generator. A stage's config says where it reads and writes; checkpoints and data live outside the
-checkout. Exit code 0: done; 75: the piece ended (minutes=, SIGTERM), run the same command again to go on.
+Stages: vae, reader, generator made the starter; grpo reinforces a model that is there. A stage's config says where it
+reads and writes; checkpoints and data live outside the checkout. Exit code 0: done; 75: the piece ended (minutes=,
+SIGTERM), run the same command again to go on.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from nsp_core.errors import UserError
+from nsp_core.errors import UserError, WhatNextError
 
 CONFIGS = Path(__file__).parent / "configs"
-STAGES = ("vae", "reader", "generator")
+STAGES = ("vae", "reader", "generator", "grpo")
+HOME = {"grpo": "lab"}  # where a stage's own config lies when it is not the starter's
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -32,18 +34,26 @@ def main(argv: list[str] | None = None) -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # two torch processes on few cores stall each other otherwise
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     try:
-        return run(args.stage, args.config or CONFIGS / "starter" / f"{args.stage}.yaml", args.overrides, args)
+        return run(
+            args.stage,
+            args.config or CONFIGS / HOME.get(args.stage, "starter") / f"{args.stage}.yaml",
+            args.overrides,
+            args,
+        )
     except UserError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 2
+    except WhatNextError as error:  # saved; the same command goes on when what is wrong is mended
+        print(error, file=sys.stderr)  # noqa: T201
+        return 1
 
 
 def run(stage: str, path: Path, overrides: list[str], args: argparse.Namespace) -> int:
     import torch
 
-    from training import config, stages
+    from training import config, table
 
-    cls, start = stages.STAGES[stage]
+    cls, start = table.STAGES[stage]
     resolved: Any = config.load(cls, path, overrides)
     if args.dry_run:
         print(json.dumps(config.to_dict(resolved), indent=2))  # noqa: T201

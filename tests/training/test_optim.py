@@ -50,8 +50,8 @@ def test_matrices_go_to_muon_and_the_rest_to_adam():
         assert inner is not None
         return {names[id(p)] for g in inner.param_groups for p in g["params"]}
 
-    assert owned(optimiser.muon) == {"hidden.weight", "kernel.weight"}
-    assert owned(optimiser.adam) == {
+    assert owned(optimiser.parts["muon"][0]) == {"hidden.weight", "kernel.weight"}
+    assert owned(optimiser.parts["adam"][0]) == {
         *("proj_in.weight", "proj_in.bias", "hidden.bias", "kernel.bias"),
         *("narrow.weight", "narrow.bias", "norm.weight", "norm.bias"),
     }
@@ -100,8 +100,8 @@ def test_a_rate_scales_both_and_a_stored_state_goes_on_bit_by_bit():
     second.load_state_dict(copy.deepcopy(first.state_dict()))
     step(one, first, 2)
     step(two, second, 2)
-    assert first.muon is not None and first.adam is not None
-    assert first.muon.param_groups[0]["lr"] == 0.05 and first.adam.param_groups[0]["lr"] == 0.1
+    muon, adam = (first.parts[name][0] for name in ("muon", "adam"))
+    assert muon.param_groups[0]["lr"] == 0.05 and adam.param_groups[0]["lr"] == 0.1
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
 
 

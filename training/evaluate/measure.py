@@ -385,9 +385,14 @@ class Measure:
 
 def nearest_is(before: World, event: Event, frames: Frames) -> bool:
     """Is the rendering of `event` the nearest of all futures, where these differ?"""
+    return nearest_future(before, event, frames)[0] == 0
+
+
+def nearest_future(before: World, event: Event, frames: Frames) -> tuple[int, int]:
+    """Which of the futures of `cases.futures` is nearest to the clip, and how many there are; the last is none."""
     told = cases.futures(before, event)
     drawn = [clip(before, e, step(before, e)) for e in told] + [np.array(idle(before.seen(), len(frames)))]
     stack = np.stack([d[2::2] for d in drawn]).astype(np.float32)  # every other frame; the first is given
     differ = np.ptp(stack, axis=0).max(-1) > 24
     errors = np.square(stack - frames[2::2].astype(np.float32))[:, differ].mean((1, 2))
-    return int(errors.argmin()) == 0
+    return int(errors.argmin()), len(drawn)

@@ -15,9 +15,13 @@ from training.flow_matching import Generator
 from training.generator import GeneratorConfig
 from training.stages import from_run, put_average
 
+ROOT = Path(__file__).resolve().parent.parent
+
 
 def open_model(path: Path) -> NextScenePipeline:
     """The model at a folder in hub layout, in a finished run of the recipe, or in a run folder of stage generator."""
+    if not path.is_absolute() and not path.exists():
+        path = ROOT / path  # what ships is named as it lies in the checkout
     for folder in (path, path / "model"):
         if (folder / "model_index.json").is_file():
             return NextScenePipeline.from_pretrained(folder)

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from training.grpo.stage import GrpoConfig, train_grpo
+from training.pretrain.stage import TABLE, StageConfig, train_row
 from training.stages import STAGES as STARTER_STAGES
 
-STAGES: dict[str, tuple[Any, Any]] = {**STARTER_STAGES, "grpo": (GrpoConfig, train_grpo)}
+STAGES: dict[str, tuple[Any, Any]] = {
+    **STARTER_STAGES,
+    **{name: (StageConfig, partial(train_row, name)) for name in TABLE},
+    "grpo": (GrpoConfig, train_grpo),
+}

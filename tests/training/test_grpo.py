@@ -20,6 +20,7 @@ from training import checkpoint, loop
 from training.grpo.advantages import GroupConfig
 from training.grpo.asks import HELD_OUT, AskConfig, story_of
 from training.grpo.objective import RewardConfig
+from training.grpo.rewards import Weights
 from training.grpo.rollout import RolloutConfig, free_shape, roll_out
 from training.grpo.sde import Sde
 from training.grpo.stage import GrpoConfig, check, new_objective
@@ -197,6 +198,15 @@ def test_missing_verdicts_are_left_out_and_counted(tiny):
     assert figures["dropped"] == 1 and figures["trained"] == 0
 
 
+def test_a_reward_that_lacks_another_part_is_unrated_not_a_missing_verdict(tiny):
+    """Nothing can be told from nothing where the words' rendering is the last picture: no reason to stop the run."""
+    objective = objective_of(tiny, grpo_config(reward=RewardConfig(weights=Weights(1.0, 0.0, 1.0))))
+    for number in range(objective.asks.config.count):
+        objective.asks.made[number] = replace(objective.asks[number], told=objective.asks[number].still)
+    _, figures = once(objective)
+    assert (figures["missing"], figures["unrated"], figures["dropped"]) == (0, 1, 1)
+
+
 def test_too_many_missing_verdicts_stop_the_run_with_a_checkpoint(tiny, tmp_path):
     config = grpo_config(reward=RewardConfig(graded=True, held_out_candidates=0))
     judge = PixelJudge()
@@ -254,6 +264,29 @@ def test_what_moves_is_what_was_named(tiny):
         moved = {"transformer" if n.startswith("transformer") else "bridge" for n in gradients(objective)}
         assert moved == set(moves)
         assert "connector.queries" not in gradients(objective)
+
+
+def test_the_papers_setting_nothing_but_the_story_and_all_latents_invented(tiny):
+    asks = AskConfig(count=2, held_out=1, scenes=3, mode="cut", told=False)
+    objective = objective_of(
+        tiny, grpo_config(asks=asks, rollout=RolloutConfig(steps=3, guidance=3.0, same_noise=True))
+    )
+    ask, context = objective.asks[0], objective.asks[0].context
+    assert ask.words == "" and ask.told is None and ask.condition.reference is None
+    assert objective.asks.prompt(context, "").text.endswith("What happens next?")
+    assert all(s.words for s in context.scenes) and context.scenes[-1].frames is not None
+    _, figures = once(objective)
+    assert figures["trained"] == 4 * 2 and figures["ratio_off"] == 0 and "adherence" not in figures
+    assert objective.kept[0].steps[0].x.shape == (4, 16, 5, 6, 10)
+
+
+def test_several_groups_are_one_update(tiny):
+    config = grpo_config(groups=2)
+    objective = objective_of(tiny, config)
+    batch = objective.batch(np.random.default_rng(0))
+    assert len(set(batch)) == 2
+    _, figures = objective.loss(batch, torch.Generator().manual_seed(0))
+    assert figures["trained"] == 2 * 4 * 3 and len(objective.kept) == 2
 
 
 def test_asks_are_the_same_everywhere_and_training_never_sees_held_out_ones():

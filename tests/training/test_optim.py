@@ -116,3 +116,30 @@ def test_momentum_without_state_would_step_elsewhere():
                 optimiser.state.clear()
             optimiser.step()
     assert not torch.equal(*weights)
+
+
+def test_adamw_alone_leaves_nothing_to_muon():
+    optimiser = Optimiser(nn.Linear(32, 32).named_parameters(), muon_lr=1.0, adam_lr=0.5, kind="adamw")
+    assert set(optimiser.parts) == {"adam"}
+    assert len(optimiser.parts["adam"][0].param_groups[0]["params"]) == 2
+
+
+def test_prodigy_finds_a_rate_for_each_part():
+    """A quadratic bowl that is ten thousand times wider for one part: with one shared rate, one of them would stand
+    still or fly."""
+    torch.manual_seed(0)
+    module = nn.ModuleDict({"near": nn.Linear(4, 1, bias=False), "far": nn.Linear(4, 1, bias=False)})
+    goals = {"near": 1e-2, "far": 1e2}
+    for part in module.values():
+        nn.init.zeros_(part.weight)
+    optimiser = Optimiser(module.named_parameters(), muon_lr=1.0, adam_lr=1.0, kind="prodigy")
+    assert set(optimiser.parts) == {"prodigy near", "prodigy far"}
+    for _ in range(300):
+        optimiser.zero_grad()
+        sum((module[n].weight - goal).square().sum() for n, goal in goals.items()).backward()
+        optimiser.set_lr(1.0)
+        optimiser.step()
+    rates = {n: optimiser.parts[f"prodigy {n}"][0].param_groups[0]["d"] for n in goals}
+    assert rates["far"] > 100 * rates["near"]
+    for name, goal in goals.items():
+        assert torch.allclose(module[name].weight, torch.full((1, 4), goal), rtol=0.2), name

@@ -22,6 +22,7 @@ from training.picturebook.scenes import Story, story
 from training.picturebook.splits import is_train
 from training.picturebook.words import HELD_OUT_VARIANTS, TRAIN_VARIANTS, describe, tell
 
+KEPT = 128  # asks in memory; each has three clips
 HELD_OUT = 10**6  # asks from this number on are the ones that are never trained on
 
 
@@ -56,6 +57,8 @@ class Asks:
 
     def __getitem__(self, number: int) -> Ask:
         if number not in self.made:
+            while len(self.made) >= KEPT:
+                del self.made[next(iter(self.made))]  # the one that was made first
             self.made[number] = self.make(number)
         return self.made[number]
 

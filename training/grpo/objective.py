@@ -264,7 +264,8 @@ def judged(verdict: Verdict, frames: Frames, ask: Ask, config: RewardConfig) -> 
 def summary(found: Sequence[Judged], chosen: Sequence[Chosen], seen: Sequence[bool | None]) -> dict[str, float]:
     """Figures of one step. A rate over nothing is left out, never zero."""
     figures = {
-        "missing": float(np.mean([j.reward is None for j in found])),
+        "missing": float(np.mean([j.outcome == "missing" for j in found])),
+        "unrated": float(np.mean([j.reward is None for j in found])),  # missing, or another part can't be said
         "motion": float(np.mean([j.motion for j in found])),
         "flat": float(np.mean([c.why == "flat" for c in chosen])) if chosen else 0.0,
         "dropped": float(np.mean([c.why == "missing" for c in chosen])) if chosen else 0.0,

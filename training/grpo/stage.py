@@ -126,7 +126,7 @@ def check(config: GrpoConfig) -> None:
             c.reward.weights.adherence > 0 and not c.asks.told,
             "reward.weights.adherence needs words to adhere to: set asks.told=true, or the weight to 0.",
         ),
-        (c.updates < 1 or c.groups < 1, "groups and updates must be 1 or more."),
+        (min(c.updates, c.groups, c.asks.held_out) < 1, "groups, updates and asks.held_out must be 1 or more."),
     ]
     for is_wrong, sentence in wrong:
         if is_wrong:

@@ -74,6 +74,19 @@ def list_steps(folder: Path) -> list[Path]:
     return sorted(whole, key=lambda p: int(p.name.removeprefix("step_")))
 
 
+def adopt(path: Path, folder: Path) -> Path:
+    """A copy of checkpoint `path` (a step_* folder) under `folder`, which must have none: a run goes on from there."""
+    if not (path / "manifest.json").is_file():
+        raise CheckpointMismatch(f"{path} is no checkpoint; give a step_* folder of a run's checkpoints.")
+    if list_steps(folder):
+        raise CheckpointMismatch(f"{folder} holds checkpoints of its own; to go on from {path} name another out=.")
+    part = folder / f".{path.name}.partial"
+    shutil.rmtree(part, ignore_errors=True)
+    shutil.copytree(path, part)
+    os.replace(part, folder / path.name)
+    return folder / path.name
+
+
 def load(path: Path) -> Saved:
     """Read a checkpoint folder, or the newest one under it. Raises CheckpointMismatch when there is none."""
     if not (path / "manifest.json").is_file():

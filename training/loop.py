@@ -16,14 +16,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
 from nsp_core.errors import ConfigError
 from training import checkpoint
 from training.ema import Ema
-from training.objective import Objective
+from training.objective import Objective, Remembering, StopTraining
 from training.optim import Optimiser
 from training.prefetch import batches
 
@@ -34,6 +34,7 @@ PREEMPTED = 75  # sysexits EX_TEMPFAIL: saved, run me again
 @dataclass(frozen=True)
 class LoopConfig:
     steps: int
+    optimiser: Literal["muon", "adamw", "prodigy"] = "muon"  # see training.optim; prodigy finds its own rate
     muon_lr: float = 1.5e-3
     adam_lr: float = 1e-3
     weight_decay: float = 0.0
@@ -84,12 +85,13 @@ def train(
         adam_lr=config.adam_lr,
         weight_decay=config.weight_decay,
         adam_names=adam_names,
+        kind=config.optimiser,
     )
     ema = Ema(module, config.ema)
     if not resume and checkpoint.list_steps(out / "checkpoints"):
         raise ConfigError(f"{out} holds checkpoints of an earlier run: resume it, remove them, or name another out=.")
     step, running = _restore(objective, optimiser, ema, out / "checkpoints")
-    _forget_after(step, out / "metrics.jsonl")
+    forget_after(step, out / "metrics.jsonl")
     device = next(module.parameters()).device
     gc.freeze()  # pools of stories hold millions of objects that every collection would walk through
     stop = _Stop()
@@ -98,9 +100,10 @@ def train(
 
     def save() -> None:
         about = {**(info or {}), "running": running}
-        checkpoint.save(
-            out / "checkpoints", step, dict(module.state_dict()), ema.state_dict(), optimiser.state_dict(), about
-        )
+        state = optimiser.state_dict()
+        if isinstance(objective, Remembering):
+            state["objective"] = objective.state()
+        checkpoint.save(out / "checkpoints", step, dict(module.state_dict()), ema.state_dict(), state, about)
 
     with (
         stop,
@@ -114,15 +117,20 @@ def train(
             batch = next_batch()
             generator = torch.Generator(device).manual_seed(config.seed * 1_000_003 + step)
             optimiser.set_lr(learning_rate(step, config))
-            with torch.autocast(device.type, torch.bfloat16, enabled=config.autocast):
-                loss, figures = objective.loss(batch, generator)
+            optimiser.zero_grad()
+            try:
+                with torch.autocast(device.type, torch.bfloat16, enabled=config.autocast):
+                    loss, figures = objective.loss(batch, generator)
+            except StopTraining:
+                save()
+                raise
             value = float(loss.detach())
             mean = value if running is None else running
             if not math.isfinite(value) or (step > settled and value > config.spike * mean):
                 raise FloatingPointError(f"The loss went to {value:.3g} at step {step} (running mean {mean:.3g}).")
             running = value if running is None else 0.98 * running + 0.02 * value
-            optimiser.zero_grad()
-            loss.backward()
+            if loss.requires_grad:
+                loss.backward()
             norm = torch.nn.utils.clip_grad_norm_(optimiser.parameters, config.clip)
             optimiser.step()
             step += 1
@@ -163,17 +171,21 @@ def evaluate(objective: Objective, ema: Ema) -> dict[str, float]:
 def _restore(objective: Objective, optimiser: Optimiser, ema: Ema, folder: Path) -> tuple[int, float | None]:
     """The step to go on from and the running mean of the loss there."""
     if not checkpoint.list_steps(folder):
+        if isinstance(objective, Remembering):
+            objective.resume(0, None)
         return 0, None
     saved = checkpoint.load(folder)
     objective.module.load_state_dict(saved.model)
     ema.load_state_dict(saved.ema)
     if saved.optimiser is not None:
         optimiser.load_state_dict(saved.optimiser)
+    if isinstance(objective, Remembering):
+        objective.resume(saved.step, (saved.optimiser or {}).get("objective"))
     log.info("resumed at step %d%s", saved.step, "" if saved.optimiser else " with fresh optimiser state")
     return saved.step, saved.manifest.get("running")
 
 
-def _forget_after(step: int, metrics: Path) -> None:
+def forget_after(step: int, metrics: Path) -> None:
     """Drop the figures of steps that were taken after the last checkpoint and will be taken again."""
     if not metrics.is_file():
         return

@@ -1,4 +1,4 @@
-"""Muon for matrices, AdamW for the rest, behind one `step`.
+"""Muon for matrices, AdamW for the rest, behind one `step`; or AdamW alone, or Prodigy.
 
 Muon (Keller Jordan, 2024): momentum whose update is orthogonalised by five Newton-Schulz steps. torch.optim.Muon
 takes 2-D tensors only; half of our autoencoder is 3-D convolutions, so kernels are flattened to (out, in*k*k*k) here.
@@ -59,38 +59,53 @@ class Optimiser:
         betas: tuple[float, float] = (0.9, 0.98),
         weight_decay: float = 0.0,
         adam_names: tuple[str, ...] = (),
+        kind: str = "muon",
     ) -> None:
+        """`kind` "adamw": no Muon. "prodigy" (paper): rates are found, `muon_lr` and `adam_lr` do not count."""
         trainable = [(n, p) for n, p in named if p.requires_grad]
-        matrices = [p for n, p in trainable if is_matrix(n, p, adam_names)]
+        self.parameters = [p for _, p in trainable]
+        self.parts: dict[str, tuple[Any, float]] = {}  # name -> optimiser and its base rate
+        if kind == "prodigy":
+            for part in dict.fromkeys(n.split(".")[0] for n, _ in trainable):
+                some = [p for n, p in trainable if n.split(".")[0] == part]
+                self.parts[f"prodigy {part}"] = (prodigy(some, weight_decay), 1.0)
+            return
+        matrices = [p for n, p in trainable if kind == "muon" and is_matrix(n, p, adam_names)]
         ids = {id(p) for p in matrices}
         rest = [p for _, p in trainable if id(p) not in ids]
-        self.parameters = [p for _, p in trainable]
-        self.base = (muon_lr, adam_lr)
-        self.muon = Muon(matrices, lr=muon_lr) if matrices else None
-        self.adam = torch.optim.AdamW(rest, lr=adam_lr, betas=betas, weight_decay=weight_decay) if rest else None
+        if matrices:
+            self.parts["muon"] = (Muon(matrices, lr=muon_lr), muon_lr)
+        if rest:
+            adam = torch.optim.AdamW(rest, lr=adam_lr, betas=betas, weight_decay=weight_decay)
+            self.parts["adam"] = (adam, adam_lr)
 
     def set_lr(self, scale: float) -> None:
-        for optimiser, base in zip((self.muon, self.adam), self.base, strict=True):
-            if optimiser is not None:
-                for group in optimiser.param_groups:
-                    group["lr"] = base * scale
+        for optimiser, base in self.parts.values():
+            for group in optimiser.param_groups:
+                group["lr"] = base * scale
 
     def step(self) -> None:
-        for optimiser in (self.muon, self.adam):
-            if optimiser is not None:
-                optimiser.step()
+        for optimiser, _ in self.parts.values():
+            optimiser.step()
 
     def zero_grad(self) -> None:
         for p in self.parameters:
             p.grad = None
 
     def state_dict(self) -> dict[str, Any]:
-        return {n: o.state_dict() for n, o in (("muon", self.muon), ("adam", self.adam)) if o is not None}
+        return {name: optimiser.state_dict() for name, (optimiser, _) in self.parts.items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        for name, optimiser in (("muon", self.muon), ("adam", self.adam)):
-            if optimiser is not None:
-                optimiser.load_state_dict(state[name])
+        for name, (optimiser, _) in self.parts.items():
+            optimiser.load_state_dict(state[name])
+
+
+def prodigy(params: list[Tensor], weight_decay: float) -> Any:
+    """Prodigy (Mishchenko and Defazio 2023), lr 1. One a part: its step size d is one number for all it is given, and a
+    newborn connector would share it with a pretrained transformer (prodigy PR #20). Parameters must be fp32."""
+    from prodigyopt import Prodigy
+
+    return Prodigy(params, lr=1.0, weight_decay=weight_decay, safeguard_warmup=True, use_bias_correction=True)
 
 
 def is_matrix(name: str, p: Tensor, adam_names: tuple[str, ...]) -> bool:

@@ -13,7 +13,7 @@ import pytest
 from nsp_core.errors import ConfigError
 from training import config
 from training.main import CONFIGS, main
-from training.stages import STAGES
+from training.table import STAGES
 
 
 @dataclass(frozen=True)

@@ -50,8 +50,8 @@ def test_matrices_go_to_muon_and_the_rest_to_adam():
         assert inner is not None
         return {names[id(p)] for g in inner.param_groups for p in g["params"]}
 
-    assert owned(optimiser.muon) == {"hidden.weight", "kernel.weight"}
-    assert owned(optimiser.adam) == {
+    assert owned(optimiser.parts["muon"][0]) == {"hidden.weight", "kernel.weight"}
+    assert owned(optimiser.parts["adam"][0]) == {
         *("proj_in.weight", "proj_in.bias", "hidden.bias", "kernel.bias"),
         *("narrow.weight", "narrow.bias", "norm.weight", "norm.bias"),
     }
@@ -100,8 +100,8 @@ def test_a_rate_scales_both_and_a_stored_state_goes_on_bit_by_bit():
     second.load_state_dict(copy.deepcopy(first.state_dict()))
     step(one, first, 2)
     step(two, second, 2)
-    assert first.muon is not None and first.adam is not None
-    assert first.muon.param_groups[0]["lr"] == 0.05 and first.adam.param_groups[0]["lr"] == 0.1
+    muon, adam = (first.parts[name][0] for name in ("muon", "adam"))
+    assert muon.param_groups[0]["lr"] == 0.05 and adam.param_groups[0]["lr"] == 0.1
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
 
 
@@ -116,3 +116,30 @@ def test_momentum_without_state_would_step_elsewhere():
                 optimiser.state.clear()
             optimiser.step()
     assert not torch.equal(*weights)
+
+
+def test_adamw_alone_leaves_nothing_to_muon():
+    optimiser = Optimiser(nn.Linear(32, 32).named_parameters(), muon_lr=1.0, adam_lr=0.5, kind="adamw")
+    assert set(optimiser.parts) == {"adam"}
+    assert len(optimiser.parts["adam"][0].param_groups[0]["params"]) == 2
+
+
+def test_prodigy_finds_a_rate_for_each_part():
+    """A quadratic bowl that is ten thousand times wider for one part: with one shared rate, one of them would stand
+    still or fly."""
+    torch.manual_seed(0)
+    module = nn.ModuleDict({"near": nn.Linear(4, 1, bias=False), "far": nn.Linear(4, 1, bias=False)})
+    goals = {"near": 1e-2, "far": 1e2}
+    for part in module.values():
+        nn.init.zeros_(part.weight)
+    optimiser = Optimiser(module.named_parameters(), muon_lr=1.0, adam_lr=1.0, kind="prodigy")
+    assert set(optimiser.parts) == {"prodigy near", "prodigy far"}
+    for _ in range(300):
+        optimiser.zero_grad()
+        sum((module[n].weight - goal).square().sum() for n, goal in goals.items()).backward()
+        optimiser.set_lr(1.0)
+        optimiser.step()
+    rates = {n: optimiser.parts[f"prodigy {n}"][0].param_groups[0]["d"] for n in goals}
+    assert rates["far"] > 100 * rates["near"]
+    for name, goal in goals.items():
+        assert torch.allclose(module[name].weight, torch.full((1, 4), goal), rtol=0.2), name

@@ -12,8 +12,8 @@ from safetensors.torch import load_file, save_file
 from nsp_core.errors import ConfigError
 from training import checkpoint
 from training.generator import stamp
-from training.main import provenance
 from training.reader import reader_for
+from training.run import provenance
 from training.stages import load_reader, load_vae, train_generator, train_reader, train_vae
 from training.vae import moving
 

@@ -79,9 +79,9 @@ def make_tiny_runs(folder: Path) -> Any:
     """Data and run folders of vae and reader under `folder`, by the functions that training itself calls."""
     from tests.training.conftest import Runs
     from training.generator import GeneratorConfig
-    from training.main import provenance
     from training.picturebook.pool import make_pool
     from training.reader import ReaderConfig
+    from training.run import provenance
     from training.stages import train_reader, train_vae
     from training.stories import make_pool as make_stories
 

@@ -1,4 +1,6 @@
 """`python launch.py eval picturebook [--json] [--n 64] ...`: how good is a model, with intervals, floors and ceiling.
+`python launch.py eval told`: a few of its questions, about many cases.
+`python launch.py eval compare A B`: is one of two results better, case by case.
 
 What each figure means stands in training/evaluate/measure.py. With --json the last line is one JSON object.
 """
@@ -11,11 +13,13 @@ import logging
 import math
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 from nsp_core.errors import CheckpointMismatch, ModelUnavailable, UserError
 from nsp_core.types import Frames
+from training.evaluate.intervals import estimate
 from training.evaluate.measure import Measure, Plan, RoundTrip
 from training.evaluate.report import Gallery
 
@@ -35,12 +39,25 @@ def main(argv: list[str] | None = None) -> int:
     one.add_argument("--no-cut", action="store_true", help="leave out the mode cut")
     one.add_argument("--device", default="cpu")
     one.add_argument("--report", type=Path, help="write every clip beside its rendering into one HTML file")
+    one.add_argument("--out", type=Path, help="write the result with its single cases, for `eval compare`")
     one.add_argument("--json", action="store_true", help="print one JSON object as the last line")
+    few = suites.add_parser("told", help="told what comes, does it draw it? Few questions, many cases")
+    few.add_argument("--checkpoint", type=Path, default=STARTER, help="a model folder or a run of the recipe")
+    few.add_argument("--n", type=int, default=64, help="held-out stories (default: 64)")
+    few.add_argument("--seed", type=int, default=0)
+    few.add_argument("--mode", choices=("continue", "cut"), default="continue")
+    few.add_argument("--device", default="cpu")
+    few.add_argument("--out", type=Path, help="write the result with its single cases, for `eval compare`")
+    few.add_argument("--json", action="store_true", help="print one JSON object as the last line")
+    two = suites.add_parser("compare", help="is result B better than result A, case by case?")
+    two.add_argument("a", type=Path)
+    two.add_argument("b", type=Path)
+    two.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     args = parser.parse_args(argv)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     try:
-        return picturebook(args)
+        return SUITES[args.suite](args)
     except (UserError, CheckpointMismatch, ModelUnavailable) as error:
         print(error, file=sys.stderr)
         return 2
@@ -55,12 +72,55 @@ def picturebook(args: argparse.Namespace) -> int:
     gallery = Gallery()
     report = Measure(pipeline, plan, round_trip_of(pipeline), gallery.add if args.report else None).run()
     result = report.plain()
+    keep(args, result, report.cases_of())
     text = table(result, report.seconds)
     print(text)
     if args.report:
         gallery.write(args.report.expanduser(), f"Picture book: {args.checkpoint.resolve().name}", text)
     if args.json:
         print(json.dumps(result, allow_nan=False))
+    return 0
+
+
+def keep(args: argparse.Namespace, result: dict[str, Any], cases: dict[str, dict[str, list[float]]]) -> None:
+    """Write the result and its single cases where --out says, with what they were made by."""
+    if args.out is None:
+        return
+    from training.run import commit
+
+    about = {"checkpoint": str(args.checkpoint), "command": sys.argv, "commit": commit()}
+    args.out.write_text(json.dumps({"result": result, "cases": cases, **about}, allow_nan=False))
+
+
+def told(args: argparse.Namespace) -> int:
+    from training.evaluate.told import measure
+    from training.grpo.asks import AskConfig
+    from training.models import open_model
+
+    if args.n < 1:
+        raise UserError(f"--n must be 1 or more, got {args.n}.")
+    started = time.monotonic()
+    pipeline: Any = open_model(args.checkpoint)
+    pipeline.to(args.device)
+    cases = measure({"model": pipeline}, AskConfig(mode=args.mode, seed=args.seed), args.n)["model"]
+    figures = {name: estimate([v for vs in by.values() for v in vs]).plain() for name, by in cases.items()}
+    result = {"split": "held_out", "n": args.n, "seed": args.seed, "mode": args.mode, **figures}
+    print(f"told, mode {args.mode}, held-out stories: {args.n}, seed {args.seed}, {time.monotonic() - started:.0f} s")
+    for name, f in figures.items():
+        print(f"  {name:14} {f['mean']:7.3f}  [{f['low']:.3f}, {f['high']:.3f}]  n={f['n']}")
+    keep(args, result, cases)
+    if args.json:
+        print(json.dumps(result, allow_nan=False))
+    return 0
+
+
+def compare_two(args: argparse.Namespace) -> int:
+    from training.evaluate import compare
+
+    found = compare.compare(args.a, args.b)
+    print(compare.table(found))
+    if args.json:
+        print(json.dumps(found, allow_nan=False))
     return 0
 
 
@@ -113,6 +173,9 @@ def flat(value: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
         else:
             found.append((prefix + key, inner))
     return found
+
+
+SUITES = {"picturebook": picturebook, "told": told, "compare": compare_two}
 
 
 if __name__ == "__main__":

@@ -41,6 +41,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from random import Random
 from typing import Any
 
@@ -133,6 +134,14 @@ class Report:
             "variety_world": plain(t["variety_world"]),
             "collapse": {"distance": plain(self.spread.distance()), "noise": plain(self.spread.noise())},
         }
+
+    def cases_of(self) -> dict[str, dict[str, list[float]]]:
+        """Figure -> story -> what was measured of it: for comparisons case by case."""
+        found: dict[str, dict[str, list[float]]] = {}
+        for name, tally in sorted(self.tallies.items()):
+            for story, value in zip(tally.stories, tally.values, strict=True):
+                found.setdefault(name, {}).setdefault(str(story), []).append(value)
+        return found
 
 
 class Measure:
@@ -385,9 +394,20 @@ class Measure:
 
 def nearest_is(before: World, event: Event, frames: Frames) -> bool:
     """Is the rendering of `event` the nearest of all futures, where these differ?"""
-    told = cases.futures(before, event)
-    drawn = [clip(before, e, step(before, e)) for e in told] + [np.array(idle(before.seen(), len(frames)))]
-    stack = np.stack([d[2::2] for d in drawn]).astype(np.float32)  # every other frame; the first is given
-    differ = np.ptp(stack, axis=0).max(-1) > 24
+    return nearest_future(before, event, frames)[0] == 0
+
+
+def nearest_future(before: World, event: Event, frames: Frames) -> tuple[int, int]:
+    """Which of the futures of `cases.futures` is nearest to the clip, and how many there are; the last is none."""
+    stack, differ = drawn_futures(before, event, len(frames))
     errors = np.square(stack - frames[2::2].astype(np.float32))[:, differ].mean((1, 2))
-    return int(errors.argmin()) == 0
+    return int(errors.argmin()), len(stack)
+
+
+@lru_cache(maxsize=2)
+def drawn_futures(before: World, event: Event, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Renderings (futures and none, every other frame; the first is given) and where they differ."""
+    told = cases.futures(before, event)
+    drawn = [clip(before, e, step(before, e)) for e in told] + [np.array(idle(before.seen(), count))]
+    stack = np.stack([d[2::2] for d in drawn]).astype(np.float32)
+    return stack, np.ptp(stack, axis=0).max(-1) > 24

@@ -12,8 +12,8 @@ from nsp_core.language import Language
 from nsp_core.pipeline import NextScenePipeline
 from nsp_core.types import SamplingOptions, StoryContext
 from training import export
-from training.main import provenance
 from training.picturebook.words import tell, vocabulary
+from training.run import provenance
 from training.stages import load_reader, load_vae, train_generator
 from training.stories import read_pool
 

@@ -15,9 +15,9 @@ from nsp_core import prompts
 from nsp_core.errors import CheckpointMismatch
 from training import checkpoint, generator
 from training.generator import RULE_NUMBERS, make_cache, numbered_pair, read_cache, read_queries
-from training.main import provenance
 from training.picturebook.parse import parse, parse_world
 from training.picturebook.rules import enabled, step
+from training.run import provenance
 from training.stages import load_reader, load_vae, train_generator
 from training.stories import read_pool
 

@@ -269,7 +269,7 @@ def test_what_moves_is_what_was_named(tiny):
 def test_the_papers_setting_nothing_but_the_story_and_all_latents_invented(tiny):
     asks = AskConfig(count=2, held_out=1, scenes=3, mode="cut", told=False)
     objective = objective_of(
-        tiny, grpo_config(asks=asks, rollout=RolloutConfig(steps=3, guidance=3.0, same_noise=True))
+        tiny, grpo_config(asks=asks, rollout=RolloutConfig(steps=3, guidance=3.0, same_noise=True, micro_batch=2))
     )
     ask, context = objective.asks[0], objective.asks[0].context
     assert ask.words == "" and ask.told is None and ask.condition.reference is None
@@ -316,6 +316,7 @@ def test_the_objective_remembers():
         ({"group": GroupConfig(candidates=6)}, "8, of 6 candidates"),
         ({"policy": PolicyConfig(moves=("vae",))}, "policy.moves"),
         ({"asks": AskConfig(mode="cut")}, "picturebook-cut"),
+        ({"asks": AskConfig(mode="cut"), "reward": RewardConfig(judge="picturebook-cut")}, "micro_batch must divide"),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(change, sentence):

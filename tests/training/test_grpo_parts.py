@@ -110,6 +110,14 @@ def test_a_group_without_spread_teaches_nothing(value):
     assert found.rows == () and found.why == "flat"
 
 
+def test_a_group_with_hardly_any_spread_can_be_left_out_too():
+    rewards = [0.2, 0.21, 0.19, 0.2]
+    assert max(choose(rewards, ALL).advantages) > 1  # a hundredth is as loud as a verdict
+    quiet = GroupConfig(top=0, bottom=0, least=2, least_spread=0.1)
+    assert choose(rewards, quiet).why == "flat"
+    assert choose([0.2, 0.9, 0.2, 0.9], quiet).rows
+
+
 def test_a_missing_reward_is_in_no_mean_and_not_trained_on():
     found = choose([1.0, None, 0.0, None, 0.0], ALL)
     same = choose([1.0, 0.0, 0.0], ALL)

@@ -19,6 +19,7 @@ class GroupConfig:
     bottom: int = 4
     recentre: bool = True  # the chosen ones' advantages to mean zero: with a pass rate above 1/2, 4 + 4 would push down
     least: int = 6  # fewer verdicts than this: the group is left out
+    least_spread: float = 0.0  # a group of less deviation counts as flat: dividing by it makes nothing into something
     limit: float = 5.0  # advantages are cut off here
 
 
@@ -41,9 +42,9 @@ def choose(rewards: Sequence[float | None], config: GroupConfig) -> Chosen:
     if len(given) < max(2, config.least):
         return Chosen(why="missing")
     values = [value for value, _ in given]
-    if max(values) == min(values):
-        return Chosen(why="flat")
     mean, spread = fmean(values), pstdev(values)
+    if max(values) == min(values) or spread < config.least_spread:
+        return Chosen(why="flat")
     ranked = sorted(given, key=lambda one: (-one[0], one[1]))
     wanted = config.top + config.bottom
     if wanted and wanted < len(ranked):

@@ -123,6 +123,12 @@ def check(config: GrpoConfig) -> None:
             "reward.judge 'picturebook' expects a clip that continues: for asks.mode=cut name 'picturebook-cut'.",
         ),
         (
+            # one row a candidate in the time embedding there: another number of rows is another kernel, 1e-7 away
+            c.asks.mode == "cut" and any(n % c.rollout.micro_batch for n in (c.group.candidates, total)),
+            "In mode cut rollout.micro_batch must divide group.candidates and group.top + group.bottom, so that the "
+            "ratio begins at exactly 1.",
+        ),
+        (
             c.reward.weights.adherence > 0 and not c.asks.told,
             "reward.weights.adherence needs words to adhere to: set asks.told=true, or the weight to 0.",
         ),

@@ -131,7 +131,7 @@ COMMANDS = {
         "app.export",
         arguments="STORY",
         options=(
-            ("--to KIND", "pack: the whole tree with all takes, to be brought in again"),
+            ("--to KIND", "pack: the whole tree with all takes, for import; html: a page that plays it, offline"),
             ("--out FILE", "the file to write; it must not be there yet"),
             ("--list", "say which stories there are, and stop"),
             ("--without-originals", "pack: leave out the pictures and clips that you brought, as they were"),

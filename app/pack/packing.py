@@ -150,7 +150,7 @@ def pack_story(
                 archive.writestr(_info(member, stamp.timetuple()[:6], zipfile.ZIP_DEFLATED), data)
         sync(partial)
         reached("pack.written")
-        _put_in_place(partial, out)
+        put_in_place(partial, out)
     finally:
         partial.unlink(missing_ok=True)
     brought = {use.name for use in pack.uses if use.role == "source"}
@@ -166,7 +166,7 @@ def check_target(out: Path) -> None:
         raise UserError(f"There is no folder {out.parent} for {out.name}: make it, or name another one.")
 
 
-def _put_in_place(partial: Path, out: Path) -> None:
+def put_in_place(partial: Path, out: Path) -> None:
     """Never over something that came meanwhile, where the system can promise that."""
     with contextlib.suppress(OSError):  # a file system without hard links
         os.link(partial, out)

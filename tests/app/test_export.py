@@ -48,6 +48,13 @@ def test_a_story_is_meant_by_its_id_too(data: Path, tmp_path: Path, capsys: pyte
     assert (tmp_path / "r.zip").is_file()
 
 
+def test_a_page_to_play(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "fox.html"
+    assert export.main(["The fox", "--to", "html", "--out", str(out), "--data-dir", str(data), "--json"]) == 0
+    said = answer(capsys)
+    assert (said["to"], said["scenes"], said["takes"]) == ("html", 1, 0) and said["bytes"] == out.stat().st_size
+
+
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
@@ -59,6 +66,7 @@ def test_a_story_is_meant_by_its_id_too(data: Path, tmp_path: Path, capsys: pyte
         (["The fox", "--to", "book", "--out", "x.zip"], "invalid choice: 'book'"),
         (["The fox", "--to", "pack", "--out", "no/such/x.zip"], "no folder"),
         (["The fox", "--to", "pack", "--out", "."], "already something"),
+        (["The fox", "--to", "html", "--with-taste", "--out", "x.html"], "are for packs"),
         (["--lost"], "nrecognized arguments"),
     ],
 )

@@ -17,7 +17,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import fields
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
@@ -27,8 +27,8 @@ from app.story import Mode, Role, TakeKind, WordsSource
 from nsp_core.errors import UserError
 from nsp_core.types import SamplingOptions
 
-FORMAT = 1
-KIND = "what-happens-next story"
+FORMAT: Final = 1
+KIND: Final = "what-happens-next story"
 MANIFEST, STORY = "manifest.json", "story.json"
 MEMBER = re.compile(r"media/([0-9a-f]{2})/(([0-9a-f]{64})\.([a-z0-9]{1,11}))")
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any
+from typing import Any, cast
 
 from pydantic import ValidationError
 from sqlmodel import Session, col, select
@@ -58,6 +58,7 @@ from app.store.models import (
     TakeRow,
     VerdictRow,
 )
+from app.story import Role
 from nsp_core.errors import Cancelled, UserError
 
 Told = Callable[[str, int, int], None]  # phase, done, total
@@ -231,7 +232,7 @@ def _described(rows: _Rows, kept: Mapping[str, str]) -> StoryPack:
     take_at = {take.id: at for at, take in enumerate(rows.in_order)}
     uses = {
         whose: tuple(
-            FileUse(role=link.role, name=kept[link.media_sha256], number=link.number, called=link.name)
+            FileUse(role=cast(Role, link.role), name=kept[link.media_sha256], number=link.number, called=link.name)
             for link in links
             if link.media_sha256 in kept
         )

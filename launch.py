@@ -126,7 +126,29 @@ COMMANDS = {
     ),
     "models": Command("list, download and remove the big models"),
     "teach": Command("fine-tune the model on your own clips"),
-    "export": Command("take a story out as a film, a book or a pack"),
+    "export": Command(
+        "take a story out as a file",
+        "app.export",
+        arguments="STORY",
+        options=(
+            ("--to KIND", "pack: the whole tree with all takes, for import; html: a page that plays it, offline"),
+            ("--out FILE", "the file to write; it must not be there yet"),
+            ("--list", "say which stories there are, and stop"),
+            ("--without-originals", "pack: leave out the pictures and clips that you brought, as they were"),
+            ("--with-taste", "pack: put in what you chose, starred and rewrote"),
+            ("--data-dir DIR", "where stories and media are kept (default: the user's data folder)"),
+            ("--json", "print one JSON object as the last line"),
+        ),
+    ),
+    "import": Command(
+        "bring in a story that was taken out as a pack",
+        "app.bring",
+        arguments="FILE",
+        options=(
+            ("--data-dir DIR", "where stories and media are kept (default: the user's data folder)"),
+            ("--json", "print one JSON object as the last line"),
+        ),
+    ),
     "verify": Command("check the integrity of stories, media and models"),
     "bench": Command(
         "time the model and the page on this machine",

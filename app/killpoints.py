@@ -61,6 +61,8 @@ POINTS = {
     "migrate.upgraded": "all of an upgrade is written, not committed",
     "alone.went_on": "a story goes on by itself: the next scene and job are written, not committed",
     "backup.packed": "a backup of everything is written under a scratch name",
+    "pack.written": "a story is packed under a scratch name",
+    "pack.files": "the files of a storypack are there, its story is not",
     "restore.aside": "what is to be replaced was backed up, nothing is replaced",
     "restore.media": "the files of a backup are there, its stories are not",
     "restore.exchanging": "all stories are exchanged, not committed",

@@ -20,9 +20,9 @@ _MANY = 500
 
 def duplicate_in(session: Session, story: StoryRow, title: str) -> StoryRow:
     """A copy of `story` for the same person. Its scenes keep the times and places that they had."""
-    scenes = _living(session, story.id)
+    scenes = living_scenes(session, story.id)
     scene_ids = {scene.id: new_id() for scene in scenes}
-    takes = _of(session, TakeRow, "scene_id", list(scene_ids), living=True)
+    takes = rows_of(session, TakeRow, "scene_id", list(scene_ids), living=True)
     take_ids = {take.id: new_id() for take in takes}
 
     copy = StoryRow(
@@ -55,21 +55,21 @@ def duplicate_in(session: Session, story: StoryRow, title: str) -> StoryRow:
             job_id=None,
         )
     session.flush()
-    for recipe in _of(session, RecipeRow, "take_id", list(take_ids)):
+    for recipe in rows_of(session, RecipeRow, "take_id", list(take_ids)):
         parents = _renamed(recipe.parents_json, {**scene_ids, **take_ids})
         _add(session, recipe, id=new_id(), take_id=take_ids[recipe.take_id], parents_json=parents)
-    for verdict in _of(session, VerdictRow, "take_id", list(take_ids)):
+    for verdict in rows_of(session, VerdictRow, "take_id", list(take_ids)):
         _add(session, verdict, id=new_id(), take_id=take_ids[verdict.take_id])
-    for link in _of(session, MediaLinkRow, "take_id", list(take_ids)):
+    for link in rows_of(session, MediaLinkRow, "take_id", list(take_ids)):
         _add(session, link, id=new_id(), take_id=take_ids[link.take_id or ""])
-    for link in _of(session, MediaLinkRow, "scene_id", list(scene_ids)):
+    for link in rows_of(session, MediaLinkRow, "scene_id", list(scene_ids)):
         _add(session, link, id=new_id(), scene_id=scene_ids[link.scene_id or ""])
     copy.head_scene_id = scene_ids.get(story.head_scene_id or "")
     oplog.change(session, copy, "create_story", actor="model")  # nothing before it to go back to
     return copy
 
 
-def _living(session: Session, story_id: str) -> list[SceneRow]:
+def living_scenes(session: Session, story_id: str) -> list[SceneRow]:
     """Scenes that can be reached, parents before children."""
     rows = session.exec(
         select(SceneRow)
@@ -79,7 +79,7 @@ def _living(session: Session, story_id: str) -> list[SceneRow]:
     return within_reach(rows)
 
 
-def _of(session: Session, table: Any, column: str, ids: list[str], *, living: bool = False) -> list[Any]:
+def rows_of(session: Session, table: Any, column: str, ids: list[str], *, living: bool = False) -> list[Any]:
     rows: list[Any] = []
     for at in range(0, len(ids), _MANY):
         query = select(table).where(col(getattr(table, column)).in_(ids[at : at + _MANY]))

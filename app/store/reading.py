@@ -219,6 +219,10 @@ class StoryReader:
 
     # for a transaction of the caller's --------------------------------------------------------------------------
 
+    def story_row(self, session: Session, story_id: str) -> StoryRow:
+        """Raises NotFound for a story that is not this person's."""
+        return self._story(session, story_id)
+
     def path_rows(self, session: Session, scene_id: str) -> list[SceneRow]:
         """From the beginning to the scene, those in the trash too. Raises NotFound when the scene itself is there."""
         return self._path(session, scene_id)

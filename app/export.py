@@ -1,0 +1,146 @@
+"""`python -m app.export STORY --to pack|html --out FILE`: a story as a file to take home; --list says which there are.
+
+STORY is a story's id, as many of its first letters as are needed, or its title. What is written, and what is left out
+on purpose, is said in app.pack.packing and app.player.page. A file that is there is never overwritten.
+
+--json ends with {"story", "title", "to", "out", "scenes", "takes", "files", "missing", "bytes"}: a page has at most one
+take a scene, and a file for each clip. With --list it ends with {"stories": [{"id", "title", "scenes", "changed"}]}.
+What cannot be used is one sentence and exit code 2.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from app.pack import pack_story
+from app.player import write_page
+from app.progress_bar import ProgressBar
+from app.settings import Settings
+from app.store import Store
+from app.story import Story
+from app.terminal import OneSentenceParser, open_existing, plain, run, tell
+from nsp_core.errors import UserError
+
+KINDS = ("pack", "html")
+_MOST_NAMED = 5
+
+
+def parser() -> argparse.ArgumentParser:
+    made = OneSentenceParser(prog="launch.py export", description="Take a story out as a file.")
+    made.add_argument("story", nargs="?", metavar="STORY", help="id, first letters of it, or title of a story")
+    made.add_argument("--to", choices=KINDS, help="pack: the whole tree, for import; html: a page that plays it")
+    made.add_argument("--out", type=Path, metavar="FILE", help="the file to write; it must not be there yet")
+    made.add_argument("--list", action="store_true", help="say which stories there are, and stop")
+    made.add_argument("--without-originals", action="store_true", help="pack: leave out the files that you brought")
+    made.add_argument("--with-taste", action="store_true", help="pack: put in what you chose, starred and rewrote")
+    made.add_argument("--data-dir", type=Path, help="where stories and media are kept")
+    made.add_argument("--json", action="store_true", help="print one JSON object as the last line")
+    return made
+
+
+def main(argv: list[str] | None = None) -> int:
+    return run(parser(), argv, export)
+
+
+def export(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What --json prints."""
+    if not arguments.list:
+        check(arguments)
+    with open_existing(Settings.from_environment(data_dir=arguments.data_dir)) as store:
+        return shelf(store) if arguments.list else write(store, arguments)
+
+
+def check(arguments: argparse.Namespace) -> None:
+    if arguments.to == "html" and (arguments.without_originals or arguments.with_taste):
+        raise UserError("--without-originals and --with-taste are for packs: a page holds neither originals nor taste.")
+    for name, value in (("STORY", arguments.story), ("--to", arguments.to), ("--out", arguments.out)):
+        if not value:
+            raise UserError(f"{name} is missing; see: python launch.py export --help, or --list for the stories.")
+
+
+def shelf(store: Store) -> dict[str, Any]:
+    stories = store.stories(None).list_stories(limit=100_000)
+    for story in stories:
+        tell(f"{story.id}  {story.scene_count:4}  {plain(story.title)}")
+    if not stories:
+        tell("There are no stories yet.")
+    return {
+        "stories": [
+            {
+                "id": story.id,
+                "title": story.title,
+                "scenes": story.scene_count,
+                "changed": story.updated_at.isoformat(),
+            }
+            for story in stories
+        ]
+    }
+
+
+def write(store: Store, arguments: argparse.Namespace) -> dict[str, Any]:
+    story = story_called(store, arguments.story)
+    made = packed(store, story, arguments) if arguments.to == "pack" else played(store, story, arguments.out)
+    if made["missing"]:
+        tell(f"{made['missing']} of its files were gone or damaged and are not in it; `doctor` says which.")
+    return {"story": story.id, "title": story.title, "to": arguments.to, "out": str(arguments.out), **made}
+
+
+def packed(store: Store, story: Story, arguments: argparse.Namespace) -> dict[str, int]:
+    with ProgressBar(sys.stderr, "Packing") as bar:
+        made = pack_story(
+            store,
+            None,
+            story.id,
+            arguments.out,
+            originals=not arguments.without_originals,
+            taste=arguments.with_taste,
+            told=lambda _phase, done, total: bar.show(done, total),
+        )
+    tell(f"“{plain(made.title)}” with {made.scenes} scenes and {made.takes} takes: {made.path}")
+    if made.originals:
+        tell(
+            f"It holds {made.originals} files that you brought, as they were, with what a camera may have written into "
+            "them; --without-originals leaves them out."
+        )
+    return {
+        "scenes": made.scenes,
+        "takes": made.takes,
+        "files": made.files,
+        "missing": made.missing,
+        "bytes": made.bytes,
+    }
+
+
+def played(store: Store, story: Story, out: Path) -> dict[str, int]:
+    with ProgressBar(sys.stderr, "Writing") as bar:
+        made = write_page(store, None, story.id, out, told=bar.show)
+    tell(f"“{plain(made.title)}” with {made.scenes} scenes, to be opened in a browser: {made.path}")
+    return {
+        "scenes": made.scenes,
+        "takes": made.shown,
+        "files": made.clips,
+        "missing": made.missing,
+        "bytes": made.bytes,
+    }
+
+
+def story_called(store: Store, name: str) -> Story:
+    """The one story that is meant. Raises UserError when there is none, or more than one."""
+    stories = store.stories(None).list_stories(limit=100_000)
+    wanted = " ".join(name.split()).casefold()
+    found = [story for story in stories if story.id == name]
+    found = found or [story for story in stories if " ".join(story.title.split()).casefold() == wanted]
+    found = found or [story for story in stories if len(name) >= 4 and story.id.startswith(name)]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise UserError(f"There is no story {plain(name)[:80]!r} here: `export --list` says which there are.")
+    ids = ", ".join(story.id for story in found[:_MOST_NAMED]) + (", …" if len(found) > _MOST_NAMED else "")
+    raise UserError(f"{len(found)} stories are called {plain(name)[:80]!r}: name one by its id ({ids}).")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

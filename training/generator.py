@@ -128,6 +128,13 @@ def numbered_pair(config: GeneratorConfig, stories: list[Any], name: str, number
     return replace(pair, frozen=frozen)
 
 
+def label_of(pair: Pair) -> int:
+    """The rule's number; -1 for a described beginning, which has nothing to continue from."""
+    if pair.event:
+        return RULE_NUMBERS[pair.event.rule]
+    return len(RULE_NUMBERS) if pair.prompts[0].clips else -1
+
+
 def clip_before(pair: Pair) -> np.ndarray:
     from training.picturebook.draw import clip, still
 
@@ -202,7 +209,7 @@ def make_cache(
                 rows["latents"].append(encode_clips(vae, after).bfloat16())
                 states = read_queries(model, processor, queries, [a for p in batch for a in p.prompts])
                 rows["conditions"].append(states.view(len(batch), config.wordings, *states.shape[1:]).bfloat16())
-                rows["labels"].append(torch.tensor([RULE_NUMBERS[p.event.rule] if p.event else -1 for p in batch]))
+                rows["labels"].append(torch.tensor([label_of(p) for p in batch]))
             part = path.with_suffix(".partial")
             save_file({k: torch.cat(v).contiguous() for k, v in rows.items()}, part)
             os.replace(part, path)

@@ -57,6 +57,7 @@ def test_a_pair_is_what_its_words_say(config, stories):
         for prompt in pair.prompts:
             told = prompt.text.rsplit(prompts.STARTER.draw.split("{")[0], 1)[1]
             kinds.add((pair.event is None, len(prompt.clips)))
+            assert (generator.label_of(pair) < 0) is (not prompt.clips), "only a beginning continues nothing"
             if pair.event is None:
                 assert parse_world(told) == pair.after.seen() and pair.after == pair.now
             else:

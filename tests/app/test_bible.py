@@ -169,7 +169,7 @@ def test_the_starter_thinks_and_draws_whatever_the_bible_says(bible: str) -> Non
     beginning = Scene("It is a clear day at the shore. A yellow egg is on the left. A purple seed is on the right.")
     context = StoryContext((beginning,), bible=bible)
     thoughts = [thought.text for thought in pipeline.think(context, alternatives=2) if thought.done]
-    assert len(thoughts) == 2
+    assert 1 <= len(thoughts) <= 2, "the second one is left out when it is the first one again, or can't be drawn"
     request = SceneRequest(context, thoughts[0], "cut", SamplingOptions(steps=1, preview_every=0))
     assert len(list(pipeline.act(request))) >= 3
     if "red ball" not in bible:  # nothing of it is in its language: it is as if there were none

@@ -17,6 +17,7 @@ import pytest
 from app.locks import device_lock, holder_of, is_held
 from app.settings import ROOT, Settings
 from app.store import Store, open_store
+from tests.app.test_routes import free_port
 
 pytestmark = [pytest.mark.full, pytest.mark.skipif(sys.platform == "win32", reason="SIGINT to one process")]
 Eventually = Callable[..., Any]
@@ -30,6 +31,7 @@ def page(tmp_path: Path) -> Iterator[Callable[[dict[str, Any]], tuple[subprocess
     def start(fake: dict[str, Any]) -> tuple[subprocess.Popen[str], Store]:
         environment = {"WHATNEXT_PREDICTOR": "tests.app.fake_predictor:load", "WHATNEXT_MODEL": json.dumps(fake)}
         command = [sys.executable, "-m", "app.main", "--no-browser", "--data-dir", str(tmp_path / "data")]
+        command += ["--port", str(free_port())]
         made = subprocess.Popen(
             command,
             cwd=ROOT,

@@ -81,6 +81,7 @@ class Room:
     def play_through(self) -> list[str]:
         """Play from the start to the end; returns the captions in the order they were shown."""
         captions: list[str] = []
+        before = self.page.locator(".wn-caption").inner_text()
         self.page.get_by_role("button", name="Play from the start").click()
         deadline = time.monotonic() + 45
         while self.page.locator(".wn-playing").count():
@@ -89,7 +90,8 @@ class Room:
                 captions.append(caption)
             assert time.monotonic() < deadline, captions
             self.page.wait_for_timeout(40)
-        return captions
+        # on a slow machine the scene that was shown, and its caption, stay until the first one's film is there
+        return captions[1:] if captions[:1] == [before] and before in captions[1:] else captions
 
     def picture(self, path: Path) -> None:
         self.page.wait_for_timeout(400)

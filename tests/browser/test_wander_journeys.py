@@ -122,6 +122,7 @@ def test_telling_the_rest_again_and_undo_after_a_restart(own_painter: Server, op
     page.keyboard.press("ArrowUp")
     page.keyboard.press("Enter")
     page.wait_for_selector('.wn-cards li:nth-child(2) [aria-current="true"]', timeout=SLOW)
+    page.wait_for_function(f"document.querySelectorAll('.wn-card-words')[1].textContent === {WORDS[0]!r}")
     assert room.scenes() == [BEGIN, *WORDS] and not page.locator(".wn-drawer[open]").count()
 
 
@@ -142,6 +143,8 @@ def test_thrown_away_brought_back_erased(painter: Server, open_room: OpenRoom) -
     assert len(room.scenes()) == 4
 
     stories.trash_scene(next(scene.id for scene in stories.tree(story) if scene.depth == 2))
+    page.reload()  # a page that has not seen what another one did may not erase
+    room.wait_ready()
     page.get_by_role("button", name="Thrown away").click()
     page.get_by_role("button", name="Erase Scene 3 for good").click()
     sure = page.get_by_role("alertdialog")

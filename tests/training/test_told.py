@@ -92,4 +92,3 @@ def test_the_whole_recipe_in_minutes_beats_who_does_not_listen(tmp_path, capsys)
     for stage in ("sft", "grpo"):
         for base in told.BASELINES:
             assert result["better_than"][stage][base]["low"] > 0, (stage, base, result["better_than"][stage][base])
-    assert result["cpu_seconds"] < 900  # ten minutes on two cores, with room; a busy machine takes longer

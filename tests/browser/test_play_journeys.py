@@ -160,7 +160,7 @@ def test_the_film_by_keyboard_and_bar(painter: Server, open_room: OpenRoom) -> N
     assert piece is not None
     page.mouse.click(piece["x"] + piece["width"] * 0.6, piece["y"] + piece["height"] / 2)
     page.wait_for_selector(".wn-playing")
-    page.wait_for_function("document.querySelector('.wn-video.wn-front').currentTime > 1")
+    page.wait_for_function("document.querySelector('.wn-video.wn-front')?.currentTime > 1")
     assert caption.inner_text() == room.sayings.begin
     bar.focus()
     page.keyboard.press("End")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from contextlib import nullcontext
 from pathlib import Path
@@ -20,9 +21,12 @@ from nsp_core.model.vision_language import Prompt
 from training import checkpoint, loop
 from training.flow_matching import FlowObjective, Generator
 from training.generator import GeneratorConfig, make_cache, read_cache, read_queries
+from training.loop import LoopConfig
 from training.reader import Reader, ReaderConfig, ReaderObjective, new_reader, reader_for
 from training.stories import read_pool
 from training.vae import VaeConfig, VaeObjective
+
+log = logging.getLogger(__name__)
 
 
 def train_vae(config: VaeConfig, resume: bool) -> int:
@@ -158,9 +162,15 @@ def from_run(cls: Any, run: Path) -> Any:
 
 
 def scale_of(init: Path) -> Tensor | None:
-    """The scale of residuals that the weights in a run's checkpoints were taught with: they mean nothing at another."""
-    found = [folder / "residual_scale.safetensors" for folder in (init, *init.parents[:2])]
-    return next((load_file(path)["residual_scale"] for path in found if path.is_file()), None)
+    """The scale of residuals that the weights in a run's checkpoints were taught with: they mean nothing at another.
+
+    None, with a warning, for checkpoints that were taken out of their run: it is measured on the new pairs then.
+    """
+    for folder in (init, *init.parents[:2]):
+        if (path := folder / "residual_scale.safetensors").is_file():
+            return load_file(path)["residual_scale"]
+    log.warning("no residual_scale.safetensors beside %s: it is measured anew", init)
+    return None
 
 
 def train_generator(config: GeneratorConfig, resume: bool) -> int:
@@ -190,11 +200,17 @@ def train_generator(config: GeneratorConfig, resume: bool) -> int:
     held_cache = read_cache(held_folder, null.cpu(), cache.residual_scale)
     objective = FlowObjective(config.flow, module, cache.to(config.device), held_cache.to(config.device))
     del stories, held_out
-    # on CPUs the fused kernel's backward is slower than plain matrices
+    return learn_to_draw(objective, config.loop, config, resume)
+
+
+def learn_to_draw(objective: Any, settings: LoopConfig, config: Any, resume: bool) -> int:
+    """The loop of every stage that moves a transformer; `config` has its out, device and minutes."""
+    # On CPUs the fused kernel's backward is slower than plain matrices; and where a rollout and an update are compared,
+    # both must take the same kernel.
     with sdpa_kernel(SDPBackend.MATH) if config.device == "cpu" else nullcontext():
         return loop.train(
             objective,
-            config.loop,
+            settings,
             config.out,
             adam_names=("proj_in", "proj_out", "scale_shift", "queries", "time_embed"),
             minutes=config.minutes,

@@ -9,7 +9,6 @@ or, after a kill, by the doctor. Knows nothing of pages; whoever lets strangers 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import time
@@ -29,7 +28,7 @@ from app.pack.form import MEMBER, FileUse, NotAPack, PackedRecipe, PackedTake, S
 from app.settings import Settings
 from app.store import Store, oplog
 from app.store.backup import room_for, sync
-from app.store.media import Media, MediaFile
+from app.store.media import Media, MediaFile, is_whole
 from app.store.models import MediaRow, PreferenceRow, RecipeRow, SceneRow, StoryRow, TakeRow, VerdictRow
 from nsp_core.checkpoint import fingerprint
 from nsp_core.errors import Cancelled
@@ -157,7 +156,7 @@ class _Unpacking:
             )
             target = self.store.media.path(file.name)
             read = target
-            if _is_whole(target, sha256):
+            if is_whole(target, sha256):
                 self.pack.take_out(member, None)
                 os.utime(target)  # young again: nobody sweeps it up before its row is there
                 self.known += 1
@@ -226,14 +225,6 @@ def _shapes(story: StoryPack) -> dict[str, set[tuple[int, int, int]]]:
             if use.role == "frames":
                 found.setdefault(use.name, set()).add((take.frame_count, take.height, take.width))
     return found
-
-
-def _is_whole(path: Path, sha256: str) -> bool:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() == sha256
-    except OSError:
-        return False
 
 
 # rows -------------------------------------------------------------------------------------------------------------

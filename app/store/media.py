@@ -217,6 +217,14 @@ class Media:
         return found
 
 
+def is_whole(path: Path, sha256: str) -> bool:
+    """Whether a file is there and is what its name says."""
+    try:
+        return _sha256(path) == sha256
+    except OSError:
+        return False
+
+
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -27,6 +27,7 @@ from app.store.backup import DATABASE, FORMAT, KIND, MANIFEST, PIECE, Backup, To
 from app.store.database import Database, alembic_config, known_revisions
 from app.store.errors import NotFound
 from app.store.jobs import OPEN
+from app.store.media import Media, is_whole
 from app.store.models import metadata
 from nsp_core.errors import Cancelled, UserError
 
@@ -205,7 +206,7 @@ def _bring_media(archive: zipfile.ZipFile, manifest: Manifest, store: Store, tol
         if match is None:
             continue
         target = store.media.path(match[2])
-        if not _is_whole(target, sha256):
+        if not is_whole(target, sha256):
             partial = store.media.root / "tmp" / f"{new_id()}.partial"
             partial.parent.mkdir(parents=True, exist_ok=True)
             try:
@@ -216,14 +217,6 @@ def _bring_media(archive: zipfile.ZipFile, manifest: Manifest, store: Store, tol
             finally:
                 partial.unlink(missing_ok=True)
         told("unpacking", done, total)
-
-
-def _is_whole(path: Path, sha256: str) -> bool:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() == sha256
-    except OSError:
-        return False
 
 
 # the tables -------------------------------------------------------------------------------------------------------
@@ -294,8 +287,6 @@ def _settle(connection: sqlite3.Connection, local_owner: str) -> None:
 
 
 def _check_media(connection: sqlite3.Connection, manifest: Manifest) -> None:
-    from app.store.media import Media
-
     names = Media(Path("media"))
     for sha256, ext in connection.execute("SELECT sha256, ext FROM media"):
         member = f"media/{str(sha256)[:2]}/{sha256}.{ext}"

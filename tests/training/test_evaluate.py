@@ -27,7 +27,8 @@ from nsp_core.types import (
     Thought,
 )
 from training.evaluate import cases, main, pictures
-from training.evaluate.measure import FLOORS, Measure, Plan, nearest_is
+from training.evaluate.futures import nearest_is
+from training.evaluate.measure import FLOORS, Measure, Plan
 from training.evaluate.phrases import PHRASES
 from training.evaluate.report import Gallery
 from training.picturebook.draw import clip

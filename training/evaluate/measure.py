@@ -41,7 +41,6 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from random import Random
 from typing import Any
 
@@ -51,6 +50,7 @@ from nsp_core.errors import UserError
 from nsp_core.types import Frames, Mode, NextScene, Predictor, SamplingOptions, Scene, SceneRequest, StoryContext
 from training.evaluate import cases
 from training.evaluate.breadth import Spread, choices, world_rules
+from training.evaluate.futures import nearest_is
 from training.evaluate.intervals import Tally, plain
 from training.evaluate.phrases import PHRASES, Phrase
 from training.evaluate.pictures import legibility, masked_psnr
@@ -390,24 +390,3 @@ class Measure:
                     world = step(world, event)
             if depth in (4, 8):
                 self._add(f"closed_loop.{depth}", one.number, right)
-
-
-def nearest_is(before: World, event: Event, frames: Frames) -> bool:
-    """Is the rendering of `event` the nearest of all futures, where these differ?"""
-    return nearest_future(before, event, frames)[0] == 0
-
-
-def nearest_future(before: World, event: Event, frames: Frames) -> tuple[int, int]:
-    """Which of the futures of `cases.futures` is nearest to the clip, and how many there are; the last is none."""
-    stack, differ = drawn_futures(before, event, len(frames))
-    errors = np.square(stack - frames[2::2].astype(np.float32))[:, differ].mean((1, 2))
-    return int(errors.argmin()), len(stack)
-
-
-@lru_cache(maxsize=2)
-def drawn_futures(before: World, event: Event, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Renderings (futures and none, every other frame; the first is given) and where they differ."""
-    told = cases.futures(before, event)
-    drawn = [clip(before, e, step(before, e)) for e in told] + [np.array(idle(before.seen(), count))]
-    stack = np.stack([d[2::2] for d in drawn]).astype(np.float32)
-    return stack, np.ptp(stack, axis=0).max(-1) > 24

@@ -11,13 +11,11 @@ from __future__ import annotations
 import copy
 import logging
 import math
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from nsp_core.errors import ConfigError
 from training import checkpoint, loop
@@ -30,6 +28,7 @@ from training.grpo.surrogate import PolicyConfig
 from training.judges import judge_called
 from training.loop import LoopConfig
 from training.models import leave_model, open_model
+from training.stages import learn_to_draw
 
 log = logging.getLogger(__name__)
 
@@ -63,14 +62,7 @@ def train_grpo(config: GrpoConfig, resume: bool) -> int:
     objective.note = note
     # the loss is around zero by construction: a jump against its mean says nothing
     settings = replace(config.loop, spike=math.inf)
-    # rollout and update must take the same kernel, or the ratio is not 1 where it has to be
-    with sdpa_kernel(SDPBackend.MATH) if config.device == "cpu" else nullcontext():
-        code = loop.train(
-            *(objective, settings, config.out),
-            adam_names=("proj_in", "proj_out", "scale_shift", "queries", "time_embed"),
-            minutes=config.minutes,
-            resume=resume,
-        )
+    code = learn_to_draw(objective, settings, config, resume)
     if code == 0:
         log.info("model: %s", leave_model(pipeline, objective.module, config.out))
     return code

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from nsp_core.judges import Verdict
 from nsp_core.types import Scene, StoryContext
-from training.evaluate.measure import nearest_future
+from training.evaluate.futures import nearest_future
 from training.picturebook.judge import JUDGE_VERSION, ExactJudge
 from training.picturebook.parse import parse
 from training.picturebook.rules import RULES_VERSION, enabled, is_enabled

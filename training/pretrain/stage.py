@@ -17,23 +17,21 @@ from __future__ import annotations
 
 import logging
 import math
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from nsp_core.errors import ConfigError
 from nsp_core.model import build
 from nsp_core.model.connector import Connector
-from training import loop
 from training.flow_matching import FlowConfig, Generator
 from training.loop import LoopConfig
 from training.models import leave_model, open_model
 from training.pretrain.examples import HELD_OUT, KINDS, ExampleConfig, Kind, make_cache, prompts
 from training.pretrain.objective import StagedObjective
+from training.stages import learn_to_draw
 
 log = logging.getLogger(__name__)
 
@@ -89,14 +87,7 @@ def train_row(name: str, config: StageConfig, resume: bool) -> int:
     renew(pipeline, row.fresh if config.fresh is None else config.fresh, config.transformer)
     pipeline.to(config.device)
     objective = new_objective(row, config, pipeline, shares)
-    # on CPUs the fused kernel's backward is slower than plain matrices
-    with sdpa_kernel(SDPBackend.MATH) if config.device == "cpu" else nullcontext():
-        code = loop.train(
-            *(objective, config.loop, config.out),
-            adam_names=("proj_in", "proj_out", "scale_shift", "queries", "time_embed"),
-            minutes=config.minutes,
-            resume=resume,
-        )
+    code = learn_to_draw(objective, config.loop, config, resume)
     if code == 0:
         log.info("model: %s", leave_model(pipeline, objective.module, config.out))
     return code

@@ -1,0 +1,50 @@
+"""What a big model is made of, as data: which weights of the hub, how they are kept in memory, what scene they draw.
+
+A tier (`nsp_core.tiers`) names one of these, the model manager fetches its weights, a loader makes a predictor of it.
+Knows nothing of torch, of downloads, or of how a model is loaded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+Mode = Literal["unified", "cascade"]
+Offload = Literal["none", "group", "in_turn"]
+
+
+@dataclass(frozen=True)
+class HubModel:
+    """Weights on the hub. `revision` is a full commit; `files` are the patterns of what is needed, nothing else is fetched."""
+
+    repo: str
+    revision: str
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class BankSpec:
+    """Two banks and, in unified mode, the bridge between them.
+
+    `mode`: unified (the reader's queries condition the drawer through `connector`, arXiv 2512.13015) or cascade (the
+    reader writes, the drawer reads the words with its own T5). `four_bits`: the reader's language model (and T5) as
+    bitsandbytes NF4. `offload`: in_turn frees the reader before the drawer begins; group keeps the drawer's weights in
+    the computer's memory and brings layers when they are needed. `tiled`: the autoencoder decodes in tiles.
+    The scene: `frames` pictures of `width` x `height`, `fps` a second; `steps` Euler steps with CFG `guidance`.
+    """
+
+    mode: Mode
+    reader: HubModel
+    drawer: HubModel
+    connector: Path | HubModel | None = None
+    four_bits: bool = False
+    offload: Offload = "none"
+    tiled: bool = False
+    dtype: Literal["bfloat16", "float16", "float32"] = "bfloat16"
+    width: int = 832
+    height: int = 480
+    frames: int = 65
+    fps: int = 16
+    steps: int = 50
+    guidance: float = 3.0

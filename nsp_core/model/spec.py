@@ -16,7 +16,7 @@ Offload = Literal["none", "group", "in_turn"]
 
 @dataclass(frozen=True)
 class HubModel:
-    """Weights on the hub. `revision` is a full commit; `files` are the patterns of what is needed, nothing else is fetched."""
+    """Weights on the hub: `revision` a full commit, `files` the patterns of what is needed; nothing else is fetched."""
 
     repo: str
     revision: str

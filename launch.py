@@ -154,7 +154,7 @@ COMMANDS = {
         "time the model and the page on this machine",
         "tests.bench.main",
         WORKSHOP,
-        arguments="[app]",
+        arguments="[app|train]",
         options=(
             ("--json", "print one JSON object as the last line"),
             ("--quick", "few repetitions, and nothing that takes long: shows that everything runs"),

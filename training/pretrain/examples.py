@@ -57,6 +57,7 @@ class Example:
     frames: Frames  # (T, H, W, 3), T = 1 for an image
     before: Frames | None  # the clip that is continued
     rule: str | None
+    words: str = ""  # what is shown, without the task around it: the caption
 
 
 def example(pipeline: Any, config: ExampleConfig, kind: Kind, number: int) -> Example:
@@ -68,11 +69,13 @@ def example(pipeline: Any, config: ExampleConfig, kind: Kind, number: int) -> Ex
     draw = pipeline.dialect.draw
     if kind == "image":
         world = rng.choice(one.worlds)
-        return Example(Prompt(draw.format(words=describe(world, rng))), still(world)[None], None, None)
+        words = describe(world, rng)
+        return Example(Prompt(draw.format(words=words)), still(world)[None], None, None, words)
     frames = clip(now, event, step(now, event))
     words = tell(event, now, rng.choice(TRAIN_VARIANTS))
     if kind == "video":
-        return Example(Prompt(draw.format(words=f"{describe(now, rng)} {words}")), frames, None, event.rule)
+        words = f"{describe(now, rng)} {words}"
+        return Example(Prompt(draw.format(words=words)), frames, None, event.rule, words)
     context = context_of(one, TRAIN_VARIANTS, rng)
     task = draw.format(words=words) if config.told else pipeline.dialect.next
     return Example(pipeline.prompt(context, task), frames, context.scenes[-1].frames, event.rule)

@@ -43,6 +43,7 @@ class ExampleConfig:
     pairs: int = 0
     held_out: int = 32  # of each kind that is there
     told: bool = True  # a pair's prompt holds the words of what comes; without, only the story (the paper's setting)
+    untold_share: float = 0.0  # where `told`: pairs that hold only the story all the same, so that a model learns both
     scenes: int = 4
     rules: tuple[str, ...] = ()  # only these may happen; () is all
     seed: int = 0
@@ -74,7 +75,8 @@ def example(pipeline: Any, config: ExampleConfig, kind: Kind, number: int) -> Ex
     if kind == "video":
         return Example(Prompt(draw.format(words=f"{describe(now, rng)} {words}")), frames, None, event.rule)
     context = context_of(one, TRAIN_VARIANTS, rng)
-    task = draw.format(words=words) if config.told else pipeline.dialect.next
+    told = config.told and (not config.untold_share or rng.random() >= config.untold_share)
+    task = draw.format(words=words) if told else pipeline.dialect.next
     return Example(pipeline.prompt(context, task), frames, context.scenes[-1].frames, event.rule)
 
 

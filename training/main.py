@@ -25,6 +25,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--config", type=Path, help="a YAML file, or with `all` a folder of STAGE.yaml files")
     parser.add_argument("--resume", default="latest", metavar="HOW", help="latest, never, or a checkpoint's folder")
     parser.add_argument("--dry-run", action="store_true", help="print the resolved config and stop")
+    parser.add_argument(
+        "--check", action="store_true", help="make some examples of the stage's cache again and compare"
+    )
     parser.add_argument("--limit", type=int, metavar="N", help="take N steps at most: shows that everything runs")
     parser.add_argument("--out", type=Path, help="with `all`, `tiny` and `table`: one folder for everything")
     parser.add_argument("--cases", type=int, default=400, metavar="N", help="with `table`: held-out stories a row")
@@ -48,7 +51,12 @@ def main(argv: list[str] | None = None) -> int:
         if args.stage == "all":
             return run_all(args.config or CONFIGS / "lab", how)
         home = CONFIGS / ("lab" if args.stage in RECIPE else "starter")
-        return run(args.stage, args.config or home / f"{args.stage}.yaml", args.overrides, how)
+        file = args.config or home / f"{args.stage}.yaml"
+        if args.check:
+            from training.cache_check import check
+
+            return check(args.stage, file, args.overrides)
+        return run(args.stage, file, args.overrides, how)
     except UserError as error:
         print(error, file=sys.stderr)
         return 2

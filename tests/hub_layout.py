@@ -1,8 +1,9 @@
 """Tiny random checkpoints in the files of the hub: real classes, the names, keys and shards that the publishers use.
 
-`write_qwen`, `write_ltx`, `write_connector` each fill one folder as a download leaves it. What transformers and diffusers write today is
-not always what lies on the hub (flat configs, older names of weights, a template in a JSON file, sentencepiece): here
-it is as on the hub, so that a loader that reads these folders reads those. Weights are random and of test size.
+`write_qwen`, `write_ltx`, `write_connector` each fill one folder as a download leaves it. What transformers and
+diffusers write today is not always what lies on the hub (flat configs, older names of weights, a template in a JSON
+file, sentencepiece): here it is as on the hub, so that a loader that reads these folders reads those. Weights are
+random and of test size.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ Family = Literal["2.5", "3"]
 Version = Literal["0.9.0", "0.9.5"]
 
 HIDDEN = 64  # of the tiny readers; the connector's input
-CAPTION = 48  # caption_channels of the tiny drawers: what T5 and the connector give
+CAPTION = 128  # caption_channels of the tiny drawers: what T5 and the connector give
 LATENT = 8
 CORPUS = [
     "Please generate a video showing what happens after this scene: a red ball rolls across the table.",
@@ -352,8 +353,8 @@ def write_t5(folder: Path, vocabulary: int, dtype: torch.dtype) -> None:
     config = {
         "architectures": ["T5EncoderModel"],
         "classifier_dropout": 0.0,
-        "d_ff": 96,
-        "d_kv": 12,
+        "d_ff": 128,
+        "d_kv": 32,
         "d_model": CAPTION,
         "decoder_start_token_id": 0,
         "dense_act_fn": "gelu_new",

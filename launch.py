@@ -128,7 +128,10 @@ COMMANDS = {
         "list, fetch, verify and remove the big models",
         "app.models.main",
         arguments="list|get|remove|verify [NAME ...]",
-        options=(("--json", "print one JSON object as the last line"),),
+        options=(
+            ("--four-bits", "verify: measure what four bits cost the reader, too"),
+            ("--json", "print one JSON object as the last line"),
+        ),
     ),
     "teach": Command("fine-tune the model on your own clips"),
     "export": Command(

@@ -43,7 +43,7 @@ LTX = HubModel(_LTX, _LTX_COMMIT, _DRAWER_FILES)
 
 # GB: (bfloat16, NF4)
 _READER = {QWEN_7B.repo: (16.6, 7.0), QWEN_3B.repo: (7.5, 3.4)}
-_T5 = (9.5, 2.7)
+_T5 = (9.5, 4.2)  # in 4 bits its feed-forward outputs stay in bfloat16: 1.01 of the 4.76
 _TRANSFORMER, _AUTOENCODER, _CONNECTOR = 3.85, 0.84, 0.06
 _READING = (2.0, 1.0)  # what reading needs beside the weights: layers in bfloat16, or one of them at a time from 4 bits
 _ROOM = 5.0  # what a scene of 65 frames at 832x480 needs beside the weights: the paper's 26.4 less its weights

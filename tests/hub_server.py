@@ -263,6 +263,6 @@ def published(folder: Path, model: HubModel, size: int = 200_000) -> Repo:
         if path.suffix == ".safetensors":
             save_file({"weight": rng.normal(size=size // 4).astype(np.float32)}, path)
         else:
-            path.with_suffix(path.suffix or ".txt").write_text("{}")
+            path.with_suffix(path.suffix or ".txt").write_text(json.dumps({"made for": pattern}))
     (folder / "pytorch_model.bin").write_bytes(b"never fetched")
     return Repo(model.repo, folder, pinned=model.revision)

@@ -8,8 +8,10 @@ fetched, at pinned commits, and every hash is compared; a download that was cut 
     list    {"cache", "free", "best", "models": [{"name", "revision", "commit", "status", "have", "size", "tiers"}]}
     get     {"models": [...as above], "bytes", "seconds"}
     remove  {"removed": [NAME], "freed"}
-    verify  {"ok", "models": [{"name", "commit", "files", "damaged", "lacking"}]}
-with sizes in bytes; a status is here, part or absent, `size` null while the hub was never asked, `commit` likewise.
+    verify  {"ok", "models": [{"name", "commit", "files", "damaged", "lacking", "four_bits"}]}
+`four_bits` is null or what four bits cost the reader, {"at_queries", "cosine_at_queries", "at_connector",
+"cosine_at_connector", "scenes", "trained"}: measured by `verify --four-bits`, kept, and shown from then on. Sizes are
+in bytes; a status is here, part or absent, `size` null while the hub was never asked, `commit` likewise.
 Exit codes: 0 done, 1 it could not be had or is damaged, 2 the name cannot be used, 130 stopped (what came is kept).
 """
 
@@ -24,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from app.checkup.finding import in_bytes
+from app.models.four_bits import four_bit_error
 from app.models.line import Line
 from app.models.shelf import Item, Shelf
 from app.terminal import EXIT_FAILED, OneSentenceParser, run, tell
@@ -40,6 +43,7 @@ def parser() -> argparse.ArgumentParser:
     made = OneSentenceParser(prog="launch.py models", description="List, fetch, verify and remove the big models.")
     made.add_argument("do", choices=("list", "get", "remove", "verify"), help="what to do")
     made.add_argument("names", nargs="*", metavar="NAME", help="weights or a tier (get: what suits this machine)")
+    made.add_argument("--four-bits", action="store_true", help="verify: measure what four bits cost the reader, too")
     made.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     return made
 
@@ -49,7 +53,12 @@ def main(argv: list[str] | None = None) -> int:
 
     def do(arguments: argparse.Namespace) -> dict[str, Any]:
         nonlocal code
-        answer = {"list": show, "get": get, "remove": remove, "verify": check}[arguments.do](arguments.names)
+        if arguments.four_bits and arguments.do != "verify":
+            raise UserError("--four-bits goes with verify.")
+        if arguments.do == "verify":
+            answer = check(arguments.names, four_bits=arguments.four_bits)
+        else:
+            answer = {"list": show, "get": get, "remove": remove}[arguments.do](arguments.names)
         code = EXIT_FAILED if answer.get("ok") is False else 0
         return answer
 
@@ -110,7 +119,7 @@ def remove(names: list[str]) -> dict[str, Any]:
     return {"removed": gone, "freed": freed}
 
 
-def check(names: list[str]) -> dict[str, Any]:
+def check(names: list[str], *, four_bits: bool = False) -> dict[str, Any]:
     """Of all that is here when nothing is named."""
     shelf = Shelf.here()
     items = shelf.called(names) if names else tuple(item for item in shelf.items if item.status != "absent")
@@ -127,6 +136,9 @@ def check(names: list[str]) -> dict[str, Any]:
                 f"{item.name}: {len(verdict.lacking)} of {verdict.files} files are not here; python launch.py models "
                 f"get {item.name} goes on with them."
             )
+        cost = four_bit_error(shelf.cache, item.model, fresh=four_bits and verdict.good)
+        if cost is not None:
+            tell(f"{item.name}: {cost.words}")
         answers.append(
             {
                 "name": item.name,
@@ -134,6 +146,7 @@ def check(names: list[str]) -> dict[str, Any]:
                 "files": verdict.files,
                 "damaged": list(verdict.damaged),
                 "lacking": list(verdict.lacking),
+                "four_bits": cost.json() if cost else None,
             }
         )
     if not items:

@@ -100,7 +100,8 @@ class Cache:
 
     def records(self, repo: str) -> Iterator[Record]:
         """The newest first. A record that cannot be read is none."""
-        found = sorted((self.repo(repo) / _OURS).glob("*.json"), key=lambda path: -path.stat().st_mtime)
+        found = [path for path in (self.repo(repo) / _OURS).glob("*.json") if COMMIT.fullmatch(path.stem)]
+        found.sort(key=lambda path: -path.stat().st_mtime)
         for path in found:
             with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
                 given = json.loads(path.read_text(encoding="utf-8"))

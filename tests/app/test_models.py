@@ -109,3 +109,25 @@ def test_progress_in_words() -> None:
         for _ in range(40):
             line.show(now)
     assert 2 <= len(stream.getvalue().splitlines()) <= 8, "where nobody watches, a line now and then"
+
+
+def test_what_four_bits_cost_is_kept_and_shown(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from nsp_core.model import quantised
+
+    asked: list[Path] = []
+
+    def measured(folder: Path) -> quantised.FourBitError:
+        asked.append(folder)
+        return quantised.FourBitError(0.081, 0.9967, 0.052, 0.9986, 4, trained=False)
+
+    monkeypatch.setattr(quantised, "measure_folder", measured)
+    run(capsys, "get", "gpu-8")
+    assert run(capsys, "verify")["models"][0]["four_bits"] is None and not asked
+    assert models.main(["verify", "--four-bits"]) == 0
+    assert "by 8.1% at the queries (cosine 0.9967) and by 5.2% at the output of the" in capsys.readouterr().out
+    assert len(asked) == 1 and asked[0].is_relative_to(here), "only the reader is measured"
+    shown = run(capsys, "verify")["models"]
+    assert shown[0]["four_bits"]["at_connector"] == 0.052 and shown[1]["four_bits"] is None
+    assert len(asked) == 1, "kept"

@@ -206,6 +206,8 @@ def train_generator(config: GeneratorConfig, resume: bool) -> int:
 
 def learn_to_draw(objective: Any, settings: LoopConfig, config: Any, resume: bool) -> int:
     """The loop of every stage that moves a transformer; `config` has its out, device and minutes."""
+    if config.recompute:
+        objective.module.transformer.enable_gradient_checkpointing()
     # On CPUs the fused kernel's backward is slower than plain matrices; and where a rollout and an update are compared,
     # both must take the same kernel.
     with sdpa_kernel(SDPBackend.MATH) if config.device == "cpu" else nullcontext():

@@ -3,9 +3,9 @@
 Stages: vae, reader, generator made the starter. The paper's recipe: drawer (what is there before), pt1, pt2, pt3, sft,
 grpo. `train all --config DIR` runs the stages of a folder one after the other; there `STAGE.key=value` is for one of
 them, and --out DIR puts everything below one folder. `train tiny` is the whole recipe in minutes, `train table` the
-paper's ablation in kind, in hours. `train plan --config FILE_OR_DIR` says what a config will cost (tokens, FLOP, memory,
-hours) and runs nothing. A stage's config says where it reads and writes; checkpoints and data live outside the checkout.
-Exit code 0: done; 75: the piece ended (minutes=, SIGTERM), run the same command again to go on.
+paper's ablation in kind, in hours. `train plan --config FILE_OR_DIR` says what a config will cost (tokens, FLOP,
+memory, hours) and runs nothing. A stage's config says where it reads and writes; checkpoints and data live outside the
+checkout. Exit code 0: done; 75: the piece ended (minutes=, SIGTERM), run the same command again to go on.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ COMMANDS = {
             ("--seed N", "seed of the first take; the same seed gives the same frames (default: 7)"),
             ("--out DIR", "where clips and the reel are written"),
             ("--json", "print one JSON object as the last line"),
-            ("--starter PATH", "folder of the model to use (default: assets/starter)"),
+            ("--model PATH", "folder of the model to use, or a bank.json of big ones (default: assets/starter)"),
         ),
     ),
     "train": Command(
@@ -124,7 +124,15 @@ COMMANDS = {
             ("--json", "print one JSON object as the last line"),
         ),
     ),
-    "models": Command("list, download and remove the big models"),
+    "models": Command(
+        "list, fetch, verify and remove the big models",
+        "app.models.main",
+        arguments="list|get|remove|verify [NAME ...]",
+        options=(
+            ("--four-bits", "verify: measure what four bits cost the reader, too"),
+            ("--json", "print one JSON object as the last line"),
+        ),
+    ),
     "teach": Command("fine-tune the model on your own clips"),
     "export": Command(
         "take a story out as a file",

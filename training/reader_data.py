@@ -12,9 +12,11 @@ import numpy as np
 
 from nsp_core import prompts
 from nsp_core.model.vision_language import Prompt
+from training.picturebook.loosely import describe_loosely
 from training.picturebook.readings import NEGATIONS
 from training.picturebook.rules import enabled, step
 from training.picturebook.scenes import Story
+from training.picturebook.wordings import retold
 from training.picturebook.words import HELD_OUT_VARIANTS, TRAIN_VARIANTS, describe, instructions, look_back, tell
 from training.picturebook.world import COLOURS, SLOTS, Event, World
 
@@ -51,6 +53,7 @@ class Sample:
     before: World  # worlds at the two ends of the prompt's (first) clip
     now: World
     after: World
+    plain: Prompt | None = None  # the same ask in the language's first wording, where a prompt words it otherwise
 
 
 def variants(held_out: bool) -> tuple[int, ...]:
@@ -125,7 +128,11 @@ def sample(moment: Moment, task: str, rng: Random, *, frames: bool, held_out: bo
         clips = (*clips, *clip)
     elif task == "draw":
         chosen = rng.choice(enabled(moment.world)) if rng.random() < 0.5 else event
-        ask = _DIALECT.draw.format(words=tell(chosen, moment.world, rng.choice(choose)))
+        told = tell(chosen, moment.world, rng.choice(choose))
+        if not held_out and rng.random() < 0.4:
+            told = retold(chosen, rng.randrange(60))
+        ask = _DIALECT.draw.format(words=told)
+        plain = _DIALECT.draw.format(words=tell(chosen, moment.world, 0))
         after = step(moment.world, chosen)
         return Sample(
             task,
@@ -134,6 +141,7 @@ def sample(moment: Moment, task: str, rng: Random, *, frames: bool, held_out: bo
             before,
             now,
             after,
+            Prompt(text + plain, clips),
         )
     else:
         raise ValueError(f"The reader's tasks are describe, next, before, steer, judge and draw; got '{task}'.")
@@ -158,10 +166,15 @@ def _is_kept(word: str) -> bool:
 
 
 def begin_sample(moment: Moment, rng: Random, held_out: bool = False) -> Sample:
-    """A described beginning (text-to-scene): draw what is described, with no story before it."""
+    """A described beginning (text-to-scene): draw what is described, with no story before it. In training half of them
+    are told in sentences of their own, the others with a frame for each sentence."""
     world = moment.world
-    told = describe(world, rng.choice(variants(held_out)))
-    return Sample("draw", Prompt(_DIALECT.draw.format(words=told)), describe(world, 0), world, world, world)
+    if held_out:
+        told = describe(world, rng.choice(variants(held_out)))
+    else:
+        told = describe_loosely(world, rng) if rng.random() < 0.5 else describe(world, rng)
+    plain = Prompt(_DIALECT.draw.format(words=describe(world, 0)))
+    return Sample("draw", Prompt(_DIALECT.draw.format(words=told)), describe(world, 0), world, world, world, plain)
 
 
 def steering(moment: Moment, rng: Random, held_out: bool) -> tuple[str, str]:
@@ -177,6 +190,8 @@ def steering(moment: Moment, rng: Random, held_out: bool) -> tuple[str, str]:
         if rng.random() < 0.6
         else tell(event, moment.world, rng.choice(variants(held_out)))
     )
+    if not held_out and rng.random() < 0.3:
+        wish = retold(event, rng.randrange(60))
     matching = [o for o in options if wish in instructions(o)]
     event = rng.choice(matching) if matching else event
     return wish, tell(event, moment.world, rng.choice(TRAIN_VARIANTS))

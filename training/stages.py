@@ -60,7 +60,8 @@ def train_reader(config: ReaderConfig, resume: bool) -> int:
     anchor = None
     if config.anchor is not None:
         _, _, anchor = load_reader(config.anchor)
-        reader.load_state_dict(anchor.state_dict())
+        if config.init is None:
+            reader.load_state_dict(anchor.state_dict())
         reader.connector.requires_grad_(False)
         anchor.to(config.device)
     reader.to(config.device)

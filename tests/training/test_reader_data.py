@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from random import Random
 
 import numpy as np
 import pytest
 
 from nsp_core import prompts
+from training.picturebook.loosely import describe_loosely
 from training.picturebook.parse import parse, parse_world
+from training.picturebook.phrases import PARAPHRASES, PLACE_PHRASES, SLOT_PHRASES
 from training.picturebook.rules import enabled, is_enabled, step
 from training.picturebook.scenes import Story, story
-from training.picturebook.words import HELD_OUT_VARIANTS, TRAIN_VARIANTS, instructions, look_back, tell
+from training.picturebook.wordings import retold, wordings
+from training.picturebook.words import (
+    HELD_OUT_VARIANTS,
+    TRAIN_VARIANTS,
+    instructions,
+    look_back,
+    sky_sentence,
+    tell,
+    thing_sentence,
+    vocabulary,
+    words_of,
+)
 from training.reader_data import Moment, Sample, begin_sample, ends_of, sample, story_words, thinned
 
 TASKS = ("describe", "next", "before", "steer", "judge", "draw")
@@ -69,7 +83,8 @@ def test_a_wish_that_can_come_true_is_fulfilled_by_an_event_that_can_happen(mome
         granted += 1
         event = parse(one.answer)
         assert event in options
-        assert wish in instructions(event) or parse(wish, moment.world) == event
+        further = {retold(event, number) for number in range(5)}
+        assert wish in {*instructions(event), *further} or parse(wish, moment.world) == event
     assert declined > 30 and granted > 5 * declined
 
 
@@ -102,23 +117,58 @@ def test_a_judged_clip_shows_what_its_verdict_says(moments):
 
 
 def test_draw_is_told_what_can_happen_and_its_state_is_what_comes_of_it(moments):
-    own = 0
+    own = further = 0
     for moment, one in draws(moments, "draw"):
-        event = parse(asked(one, prompts.STARTER.draw))
+        assert one.plain is not None
+        event = parse(asked(replace(one, prompt=one.plain), prompts.STARTER.draw))
+        said = asked(one, prompts.STARTER.draw)
+        further += said in {retold(event, number) for number in range(5)}
+        assert parse(said) == event or said in {retold(event, number) for number in range(5)}
         assert event in enabled(moment.world)
         assert one.after == step(moment.world, event)
         first, rest = one.answer.split(". ", 1)
         assert parse(first + ".") == event and parse_world(rest) == one.after.seen()
         own += event == moment.event
+    assert 0.3 < further / len(moments) < 0.5
     assert 0.4 < own / len(moments) < 0.95  # the story's own event, and others so that steering is learnt
 
 
 def test_a_described_beginning_is_drawn_from_its_words_alone(moments):
     for i, moment in enumerate(moments[:50]):
-        one = begin_sample(moment, Random(i))
+        one = begin_sample(moment, Random(i), held_out=True)
         assert one.prompt.clips == ()
         told = parse_world(asked(one, prompts.STARTER.draw))
         assert told == parse_world(one.answer) == moment.world.seen()
+        taught = begin_sample(moment, Random(i))
+        assert taught.plain and parse_world(asked(replace(taught, prompt=taught.plain), prompts.STARTER.draw)) == told
+
+
+def test_a_scene_is_described_in_many_ways_and_never_in_those_held_out(moments):
+    known, ways = set(vocabulary()), set()
+    for i, moment in enumerate(moments):
+        world = moment.world
+        text = describe_loosely(world, Random(i))
+        words = text.lower().replace(",", "").replace(".", "")
+        assert set(words_of(text)) <= known
+        for fact in (PLACE_PHRASES[world.place], world.light, *(SLOT_PHRASES[thing.slot] for thing in world.things)):
+            assert fact in words
+        for thing in world.things:
+            assert (thing.visible_colour or "") in words
+        held = {sky_sentence(world, v) for v in HELD_OUT_VARIANTS} | {
+            thing_sentence(thing, v) for thing in world.things for v in HELD_OUT_VARIANTS
+        }
+        assert not held & {sentence + "." for sentence in text.rstrip(".").split(". ")}
+        ways.add(words_of(text)[0])
+    assert len(ways) > 8
+
+
+def test_a_wording_is_held_to_the_first_one(moments):
+    """The anchor of a reader reads `plain`: the same story and clip, the event in the language's first wording."""
+    for i, moment in enumerate(moments[:40]):
+        one = sample(moment, "draw", Random(i), frames=True)
+        assert one.plain is not None
+        assert one.plain.clips is one.prompt.clips
+        assert asked(replace(one, prompt=one.plain), prompts.STARTER.draw) == one.answer.split(". ", 1)[0] + "."
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -208,3 +258,14 @@ def test_thinned_prompts_keep_what_an_answer_needs(moments):
     assert sum(
         len(thinned(sample(m, "draw", Random(1), frames=False), Random(2)).prompt.text.split()) for m in moments
     ) < (0.95 * sum(len(sample(m, "draw", Random(1), frames=False).prompt.text.split()) for m in moments))
+
+
+def test_further_wordings_are_the_same_event_in_other_words():
+    """As many fields as the language's own sentences have, and never one of those, least of all a held-out one."""
+    assert set(wordings()) == set(PARAPHRASES)
+    for rule, lines in wordings().items():
+        told = PARAPHRASES[rule].tell
+        fields = {field for line in told for field in re.findall(r"\{(\w)\}", line)}
+        for line in lines:
+            assert set(re.findall(r"\{(\w)\}", line)) == fields, line
+        assert len(set(lines)) == len(lines) >= 5 and not set(lines) & set(told)

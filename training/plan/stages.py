@@ -28,7 +28,7 @@ from training.plan.plan import (
     weights_memory,
 )
 from training.plan.sizes import Parts, Role, TextEncoder
-from training.pretrain.stage import TABLE, shares_of
+from training.pretrain.stage import TABLE, row_of, shares_of
 
 
 def plan_of(stage: str, configs: dict[str, Any]) -> Plan:
@@ -47,7 +47,7 @@ def plan_of(stage: str, configs: dict[str, Any]) -> Plan:
 
 
 def of_row(stage: str, config: Any, parts: Parts) -> Plan:
-    row, plan, loop = TABLE[stage], config.plan, config.loop
+    row, plan, loop = row_of(stage, config), config.plan, config.loop
     shares: dict[str, float] = dict(shares_of(stage, row, config))
     live = "queries" in row.moves
     drawer: Role = "learns" if "transformer" in row.moves else "through"

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +76,7 @@ class StageConfig:
     shares: dict[str, float] = field(default_factory=dict)  # of the steps; {}: in equal parts
     transformer: Sizes = Sizes()
     fresh: tuple[str, ...] | None = None  # None: as the table says
+    moves: tuple[str, ...] | None = None  # None: as the table says
     recompute: bool = False  # gradient checkpointing: less memory, a forward pass more
     half: bool = False  # what does not move is held in bfloat16 (masters of what does are fp32 always)
     plan: PlanConfig = PlanConfig()
@@ -85,7 +86,7 @@ class StageConfig:
 
 
 def train_row(name: str, config: StageConfig, resume: bool) -> int:
-    row, ranks = TABLE[name], parallel.ranks()
+    row, ranks = row_of(name, config), parallel.ranks()
     shares = shares_of(name, row, config)
     pipeline = begin(row, config)
     pipeline.to(config.device)
@@ -101,6 +102,11 @@ def train_row(name: str, config: StageConfig, resume: bool) -> int:
         log.info("model: %s", leave_model(pipeline, Generator(pipeline.connector, pipeline.transformer), config.out))
     ranks.wait()
     return code
+
+
+def row_of(name: str, config: StageConfig) -> Row:
+    """The table's row, or what the config says that moves."""
+    return TABLE[name] if config.moves is None else replace(TABLE[name], moves=known(config.moves, "moves"))
 
 
 def begin(row: Row, config: StageConfig) -> Any:
@@ -154,8 +160,7 @@ def part_of(name: str) -> str:
 
 def renew(pipeline: Any, fresh: tuple[str, ...], sizes: Sizes) -> None:
     """Put newborn parts in their places."""
-    if not set(fresh) <= set(PARTS):
-        raise ConfigError(f"fresh names some of {', '.join(PARTS)}, got {fresh}.")
+    known(fresh, "fresh")
     old = pipeline.connector
     born = Connector(*(old.config[k] for k in ("num_queries", "hidden", "caption_channels", "initial_scale")))
     state = {n: (born if part_of(f"connector.{n}") in fresh else old).state_dict()[n] for n in old.state_dict()}
@@ -168,6 +173,12 @@ def renew(pipeline: Any, fresh: tuple[str, ...], sizes: Sizes) -> None:
         torch.nn.init.zeros_(transformer.proj_out.weight)
         torch.nn.init.zeros_(transformer.proj_out.bias)
         pipeline.register_modules(transformer=transformer.eval())
+
+
+def known(parts: tuple[str, ...], key: str) -> tuple[str, ...]:
+    if not set(parts) <= set(PARTS):
+        raise ConfigError(f"{key} names some of {', '.join(PARTS)}, got {parts}.")
+    return parts
 
 
 def shares_of(name: str, row: Row, config: StageConfig) -> dict[Kind, float]:

@@ -29,6 +29,8 @@ TORCH_FREE_CORE = (
     "nsp_core.hardware",
     "nsp_core.tiers",
     "nsp_core.drift",
+    "nsp_core.model.spec",
+    "nsp_core.banks.file",
 )
 # The modules of app that run inside the model's own process.
 WORKER_MODULES = {"app.worker"}

@@ -44,7 +44,7 @@ def load(spec: BankSpec, folder_of: FolderOf, device: str | None = None) -> Bank
     family = reading.family_of(reader)
     small = quantisation(spec, target)
     with checkpoint.without_progress_bars():
-        processor = reading.load_processor(reader, family)
+        processor = reading.load_processor(reader, family, (spec.frames - 1) / spec.fps or 1.0)
         vision_language = reading.load_model(reader, dtype, **small)
         module = build.drawer(transformer_of(drawer))
         words = spec.mode == "cascade"
@@ -64,20 +64,13 @@ def load(spec: BankSpec, folder_of: FolderOf, device: str | None = None) -> Bank
         fps=spec.fps,
         sampling={"continue": best, "cut": best},
     )
-    pipeline.how = why(spec)
+    pipeline.how = spec.why
     pipeline.fingerprint = fingerprint(spec, folder_of)
     for part in pipeline.components.values():
         if isinstance(part, torch.nn.Module):
             part.eval().requires_grad_(False)
     place(pipeline, spec, target)
     return pipeline
-
-
-def why(spec: BankSpec) -> str:
-    """One sentence for people: which mode, and why this one."""
-    if spec.mode == "unified":
-        return "unified: the reader's own thoughts guide the drawing, because a trained connector is there"
-    return "cascade: the reader writes the scene and the drawer reads the words, because no trained connector is there"
 
 
 # --- parts ----------------------------------------------------------------------------------------------------------

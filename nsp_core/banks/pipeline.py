@@ -10,7 +10,7 @@ Letters: B batch, Q queries, C latent channels, F latent frames, h, w latent sid
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -43,7 +43,7 @@ from nsp_core.types import (
 
 # arXiv 2512.13015, inference: no negative prompt; the shift is the scheduler's own for the number of tokens
 PAPER_SAMPLING = {"steps": 50, "guidance": 3.0, "shift": None}
-MAX_ANSWER = 160  # tokens that the reader may write for one scene
+MAX_ANSWER = 96  # tokens that the reader may write for one scene
 TRIES = 3  # an answer that is not what was asked for is asked for again, with another seed
 
 
@@ -146,7 +146,7 @@ class BankPipeline(NextScenePipeline, LTXVideoLoraLoaderMixin):
                 if not last.done and (text := so_far(last.text)):
                     yield Thought(number, text)
             words = finished(last.text) if last else None
-            if last and words and words not in told:
+            if last and words and words not in told and self.can_draw(words):
                 told.add(words)
                 yield Thought(number, words, True, last.score)
                 number += 1
@@ -154,6 +154,19 @@ class BankPipeline(NextScenePipeline, LTXVideoLoraLoaderMixin):
                 return
         if not number:
             raise UserError("The reader did not answer with a scene; say in your own words what happens next.")
+
+    def can_draw(self, words: str) -> bool:
+        """Whether the drawer reads all of `words`: nothing is offered that `act` would refuse."""
+        try:
+            self.check_words(words)
+        except UserError:
+            return False
+        return True
+
+    def check_words(self, words: str) -> None:
+        """Raise UserError for words that the drawer's T5 would cut. In unified mode the reader reads them."""
+        if self.drawn == "cascade":
+            self.drawer.check_words(words)
 
     # -- what is read ---------------------------------------------------------------------------------------------
 
@@ -167,16 +180,15 @@ class BankPipeline(NextScenePipeline, LTXVideoLoraLoaderMixin):
             return self.fitted(context, lambda _: words)
         return self.fitted(context, lambda some: story_of(some, words))
 
-    def fitted(self, context: StoryContext, say: Any) -> Prompt:
-        """say(context) with the two ends of the last clip; the oldest scenes are left out until the prompt fits. Raises
-        UserError, naming the budget, when the last scene alone is too much."""
+    def fitted(self, context: StoryContext, say: Callable[[StoryContext], str]) -> Prompt:
+        """say(context) with the two ends of the last clip. Scenes are left out until the prompt fits, the oldest ones
+        but for the first, which the story is anchored to. Raises UserError, naming the budget, when the last scene
+        alone is too much. So a story of any length costs no more than the budget."""
         scene = last_seen(context)
         clips = () if scene is None or scene.frames is None else (ends(self.check_frames(scene.frames)),)
-        scenes = context.scenes[-prompts.MAX_SCENES :]
-        prompt = Prompt(say(context), clips)
-        seen = measure(self.processor, prompt)[1]
-        for first in range(len(scenes)):
-            prompt = Prompt(say(replace(context, scenes=scenes[first:])), clips)
+        seen = measure(self.processor, Prompt("", clips))[1]
+        for scenes in fewer(context.scenes):
+            prompt = Prompt(say(replace(context, scenes=scenes)), clips)
             if measure(self.processor, Prompt(prompt.text))[0] + seen + self.queries <= SEQUENCE:
                 return prompt
         check_budget(self.processor, prompt, self.queries)
@@ -185,10 +197,9 @@ class BankPipeline(NextScenePipeline, LTXVideoLoraLoaderMixin):
     # -- pictures -------------------------------------------------------------------------------------------------
 
     def act(self, request: SceneRequest, *, should_stop: ShouldStop | None = None) -> Iterator[Progress | NextScene]:
-        if self.drawn == "cascade":
-            if not request.words.strip():
-                raise UserError("There are no words yet: say in one sentence what happens.")
-            self.drawer.check_words(request.words)
+        if self.drawn == "cascade" and not request.words.strip():
+            raise UserError("There are no words yet: say in one sentence what happens.")
+        self.check_words(request.words)
         try:
             yield from super().act(request, should_stop=should_stop)
         finally:
@@ -255,6 +266,18 @@ class BankPipeline(NextScenePipeline, LTXVideoLoraLoaderMixin):
         """What was shown before is cut, but for its last frame."""
         known = 0 if reference is None else (reference.shape[2] - 1) * self.geometry.temporal_ratio
         return self.decode(latents)[known:]
+
+
+def fewer(scenes: tuple[Scene, ...]) -> Iterator[tuple[Scene, ...]]:
+    """At most MAX_SCENES, then fewer and fewer: the first one and the latest, at last the latest alone."""
+    latest = scenes[-prompts.MAX_SCENES :]
+    if len(latest) < len(scenes):
+        latest = (scenes[0], *latest[1:])
+    yield latest
+    for left_out in range(1, len(latest) - 1):
+        yield (latest[0], *latest[1 + left_out :])
+    if len(latest) > 1:
+        yield latest[-1:]
 
 
 def story_lines(context: StoryContext) -> str:

@@ -124,7 +124,15 @@ COMMANDS = {
             ("--json", "print one JSON object as the last line"),
         ),
     ),
-    "models": Command("list, download and remove the big models"),
+    "models": Command(
+        "list, fetch, verify and remove the big models",
+        "app.models.main",
+        arguments="list|get|remove|verify [NAME ...]",
+        options=(
+            ("--four-bits", "verify: measure what four bits cost the reader, too"),
+            ("--json", "print one JSON object as the last line"),
+        ),
+    ),
     "teach": Command("fine-tune the model on your own clips"),
     "export": Command(
         "take a story out as a file",

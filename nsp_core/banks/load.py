@@ -22,6 +22,7 @@ from nsp_core.banks.pipeline import BankPipeline
 from nsp_core.errors import CheckpointMismatch, ModelUnavailable
 from nsp_core.model import build
 from nsp_core.model.connector import Connector
+from nsp_core.model.quantised import quantisation
 from nsp_core.model.spec import BankSpec, HubModel
 
 FolderOf = Callable[[HubModel], Path]
@@ -107,24 +108,6 @@ def check_fit(vision_language: Any, connector: Connector, transformer: Any) -> N
 
 
 # --- memory ---------------------------------------------------------------------------------------------------------
-
-
-def quantisation(spec: BankSpec, device: torch.device) -> dict[str, Any]:
-    """What from_pretrained of a transformers model is told for NF4: the vision tower and the head stay as they are.
-
-    The tower's name counts in full: "visual" alone would not be found, and the tower be quantised with the rest.
-    """
-    if not spec.four_bits:
-        return {}
-    from transformers import BitsAndBytesConfig
-
-    config = BitsAndBytesConfig(
-        load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_compute_dtype=getattr(torch, spec.dtype),
-        llm_int8_skip_modules=["model.visual", "lm_head", "shared"],
-    )
-    return {"quantization_config": config, "device_map": {"": device}}
 
 
 def place(pipeline: BankPipeline, spec: BankSpec, device: torch.device) -> None:

@@ -9,6 +9,7 @@ Letters: B batch, Q queries, C latent channels, F latent frames, h, w latent sid
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -96,6 +97,7 @@ class BankPipeline(NextScenePipeline, LTXVideoLoraLoaderMixin):
         module = build.drawer(type(transformer).__name__)
         self.drawer: LTX = module.of(transformer, vae, scheduler, text_encoder, tokenizer)
         self.drawn: DrawMode = "cascade" if connector is None else "unified"
+        self._kept: dict[str, tuple[Any, Any]] = {}
         self.queries = 0 if connector is None else connector.config.num_queries
 
     # -- words ----------------------------------------------------------------------------------------------------
@@ -212,9 +214,18 @@ class BankPipeline(NextScenePipeline, LTXVideoLoraLoaderMixin):
         """-> what the drawer is told for the scene and for nothing, each a `Condition`."""
         if self.drawn == "cascade":
             device = self._execution_device
-            return self.drawer.encode_words(words.strip(), device), self.drawer.encode_words("", device)
-        given, null = super().encode_condition(context, words)
-        return Condition(given), Condition(null)
+            kinds = (words.strip(), "")
+            return self._once("condition", kinds, lambda: tuple(self.drawer.encode_words(w, device) for w in kinds))
+        prompt = self.prompt_to_draw(context, words)
+        key = (prompt.text, *map(digest, prompt.clips))
+        return self._once("condition", key, lambda: (Condition(self.read(prompt)), Condition(self.null_condition())))
+
+    def _once(self, what: str, key: Any, make: Callable[[], Any]) -> Any:
+        """make(), or what it made the last time for the same key: takes of one scene are read once, and a reader that
+        waits elsewhere is not brought in for each of them."""
+        if what not in self._kept or self._kept[what][0] != key:
+            self._kept[what] = (key, make())
+        return self._kept[what][1]
 
     def read(self, prompt: Prompt) -> Tensor:
         ready(self.vision_language)  # its inner model is called, which a hook for the whole would not see
@@ -230,7 +241,9 @@ class BankPipeline(NextScenePipeline, LTXVideoLoraLoaderMixin):
         frames = self.check_frames(scene.frames)
         ratio = self.geometry.temporal_ratio
         most = min(self.drawer.overlap, (len(frames) - 1) // ratio + 1)
-        return self.drawer.encode(frames[-((most - 1) * ratio + 1) :], self._execution_device)
+        known = frames[-((most - 1) * ratio + 1) :]
+        latents: Tensor = self._once("reference", digest(known), lambda: self.encode(known))
+        return latents
 
     def encode(self, frames: Frames) -> Tensor:
         return self.drawer.encode(frames, self._execution_device)
@@ -296,6 +309,10 @@ def story_of(context: StoryContext, words: str = "") -> str:
     else:
         task = prompts.PAPER_INSTRUCTION.format(scene=last)
     return f"{before}\n{task}" if before else task
+
+
+def digest(frames: Frames) -> str:
+    return hashlib.sha256(frames.tobytes()).hexdigest()
 
 
 def ready(module: Any) -> None:

@@ -202,6 +202,29 @@ def test_true_weights_write_what_they_were_begun_with(bank: Bank) -> None:
     assert thoughts and all("scene" not in t.text[:8] and t.score is not None for t in thoughts)
 
 
+@pytest.mark.parametrize("connector", [True, False], ids=["unified", "cascade"])
+def test_takes_of_one_scene_are_read_once(bank: Bank, connector: bool) -> None:
+    """Words and last frames are understood once for all seeds, anew for other words or frames."""
+    pipeline = bank(connector, steps=3)
+    seen: list[str] = []
+    reader = pipeline.vision_language.model if connector else pipeline.text_encoder
+    hooks = [reader.register_forward_hook(lambda *_: seen.append("words"))]
+    hooks.append(pipeline.vae.encoder.register_forward_hook(lambda *_: seen.append("frames")))
+
+    def asked(context: StoryContext, words: str, seed: int) -> list[str]:
+        seen.clear()
+        pipeline(context, words, options=SamplingOptions(steps=1, seed=seed, preview_every=0))
+        return [*seen]
+
+    assert asked(story(), "It falls.", 1) == ["words", "words", "frames"], "the scene's and the null prompt's"
+    assert asked(story(), "It falls.", 2) == []
+    more = 1 if connector else 2  # the null prompt of the queries is kept for good
+    assert asked(story(), "It breaks.", 2) == ["words"] * more
+    assert asked(story(frames=clip(7)), "It breaks.", 2) == (["words"] if connector else []) + ["frames"]
+    for hook in hooks:
+        hook.remove()
+
+
 # --- budgets --------------------------------------------------------------------------------------------------------
 
 
@@ -277,7 +300,7 @@ def test_in_turn_frees_the_reader_before_the_drawer_begins(bank: Bank, monkeypat
 
         monkeypatch.setattr(CpuOffload, "pre_forward", record)
         list(pipeline.think(story(), seed=3))
-        drawn(pipeline, story(), "It falls.")
+        drawn(pipeline, story(frames=clip(9)), "It wobbles and falls.")
         order = list(dict.fromkeys(seen))
         expected = [
             ("vision_language", ""),

@@ -56,7 +56,7 @@ COMMANDS = {
             ("--data-dir DIR", "where stories and media are kept (default: the user's data folder)"),
             ("--window", "open a window of its own; closing it ends the program"),
             ("--no-browser", "do not open a browser window"),
-            ("--starter PATH", "folder of the model to use (default: assets/starter)"),
+            ("--starter PATH", "folder of the model to use, or a bank.json of big ones (default: assets/starter)"),
         ),
     ),
     "predict": Command(

@@ -13,6 +13,7 @@ from app.pages.place import Place
 from app.pages.wishes.person import Message, Person, Question
 from app.settings import STARTER
 from nsp_core import hardware
+from nsp_core.banks import file
 from nsp_core.fit import fitting
 from nsp_core.tiers import TIERS, Figure, Tier
 
@@ -42,7 +43,7 @@ class Machine:
             ],
             "disk_free": _gb(shutil.disk_usage(settings.data_dir).free),
             "model": {
-                "name": say("machine.starter") if starter else model.name,
+                "name": say("machine.starter") if starter else (model.parent if file.find(model) else model).name,
                 "folder": str(model),
                 "loaded": bool(worker and worker.fingerprint),
                 "fingerprint": worker.fingerprint if worker else "",

@@ -70,7 +70,7 @@ COMMANDS = {
             ("--seed N", "seed of the first take; the same seed gives the same frames (default: 7)"),
             ("--out DIR", "where clips and the reel are written"),
             ("--json", "print one JSON object as the last line"),
-            ("--starter PATH", "folder of the model to use (default: assets/starter)"),
+            ("--model PATH", "folder of the model to use, or a bank.json of big ones (default: assets/starter)"),
             ("--tier NAME", "auto (what fits and is here; the default), starter, or a big one"),
         ),
     ),

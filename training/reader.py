@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -58,6 +58,7 @@ class ReaderConfig:
     vocabulary: int = 1000
     batch: int = 32  # language samples a step
     draw_batch: int = 16  # samples whose queries are filled
+    begin_share: float = 0.2  # of these, described beginnings
     frames_share: float = 0.7
     thinned_share: float = 0.3  # samples of whose prompt some words are left out
     held_out_stories: int = 200
@@ -68,7 +69,8 @@ class ReaderConfig:
     device: str = "cpu"
     minutes: float = math.inf
     init: Path | None = None
-    # A run folder whose generator is already trained: words go on improving, the queries' states stay where they are
+    # A run folder whose generator is already trained: words go on improving, and the queries' states stay where they
+    # were for the language's first wording, so that other wordings come to mean the same to that generator
     anchor: Path | None = None
     anchor_weight: float = 10.0
 
@@ -141,7 +143,7 @@ class ReaderObjective:
         ]
         drawn = [
             begin_sample(self.moment(rng, depth), pick)
-            if pick.random() < 0.2
+            if pick.random() < c.begin_share
             else sample(self.moment(rng, depth), "draw", pick, frames=pick.random() < c.frames_share)
             for _ in range(c.draw_batch)
         ]
@@ -243,8 +245,9 @@ class ReaderObjective:
         losses = functional.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten(), reduction="none")
         language = (losses.view(len(samples), -1) * mask[:, 1:]).sum() / mask[:, 1:].sum()
         if self.anchor is not None:
+            plain = [replace(s, prompt=s.plain or s.prompt) for s in samples]
             with torch.no_grad():
-                kept, _ = query_states(self.anchor.model, inputs, self.anchor.connector.queries)
+                kept, _ = query_states(self.anchor.model, self.inputs(plain, 64), self.anchor.connector.queries)
             drift = (states.float() - kept.float()).square().mean() / kept.float().var()
             language = language + self.config.anchor_weight * drift
         heads = self.module.coming(states.float().flatten(1)).split(list(TARGETS), 1)
@@ -283,14 +286,18 @@ class ReaderObjective:
             right += event is not None and parse(text, moment.world) in enabled(moment.world)
         figures = {"next_is_an_event": named / 40, "next_is_enabled": right / 40}
         drawn = [sample(m, "draw", rng, frames=self.config.frames_share > 0, held_out=True) for m in moments]
-        inputs = self.inputs(drawn)
-        states, _ = query_states(self.module.model, inputs, self.module.connector.queries)
-        heads = self.module.coming(states.float().flatten(1)).split(list(TARGETS), 1)
-        truth = torch.tensor([target(s.after) for s in drawn], device=self.device)
-        hits = torch.stack([h.argmax(1) == truth[:, i] for i, h in enumerate(heads)])
-        figures["coming_each"] = float(hits.float().mean())
-        figures["coming_all"] = float(hits.all(0).float().mean())
+        figures["coming_each"], figures["coming_all"] = self.told_by_queries(drawn)
+        begun = [begin_sample(m, rng, held_out=True) for m in moments]
+        figures["begin_each"], figures["begin_all"] = self.told_by_queries(begun)
         return figures
+
+    def told_by_queries(self, samples: list[Sample]) -> tuple[float, float]:
+        """What the linear heads read of the scene to come: the share of single facts, and of whole scenes."""
+        states, _ = query_states(self.module.model, self.inputs(samples), self.module.connector.queries)
+        heads = self.module.coming(states.float().flatten(1)).split(list(TARGETS), 1)
+        truth = torch.tensor([target(s.after) for s in samples], device=self.device)
+        hits = torch.stack([h.argmax(1) == truth[:, i] for i, h in enumerate(heads)])
+        return float(hits.float().mean()), float(hits.all(0).float().mean())
 
 
 class _vision_tokens:

@@ -12,6 +12,7 @@ import numpy as np
 
 from nsp_core import prompts
 from nsp_core.model.vision_language import Prompt
+from training.picturebook.loosely import describe_loosely
 from training.picturebook.readings import NEGATIONS
 from training.picturebook.rules import enabled, step
 from training.picturebook.scenes import Story
@@ -51,6 +52,7 @@ class Sample:
     before: World  # worlds at the two ends of the prompt's (first) clip
     now: World
     after: World
+    plain: Prompt | None = None  # the same ask in the language's first wording, where a prompt words it otherwise
 
 
 def variants(held_out: bool) -> tuple[int, ...]:
@@ -126,6 +128,7 @@ def sample(moment: Moment, task: str, rng: Random, *, frames: bool, held_out: bo
     elif task == "draw":
         chosen = rng.choice(enabled(moment.world)) if rng.random() < 0.5 else event
         ask = _DIALECT.draw.format(words=tell(chosen, moment.world, rng.choice(choose)))
+        plain = _DIALECT.draw.format(words=tell(chosen, moment.world, 0))
         after = step(moment.world, chosen)
         return Sample(
             task,
@@ -134,6 +137,7 @@ def sample(moment: Moment, task: str, rng: Random, *, frames: bool, held_out: bo
             before,
             now,
             after,
+            Prompt(text + plain, clips),
         )
     else:
         raise ValueError(f"The reader's tasks are describe, next, before, steer, judge and draw; got '{task}'.")
@@ -158,10 +162,15 @@ def _is_kept(word: str) -> bool:
 
 
 def begin_sample(moment: Moment, rng: Random, held_out: bool = False) -> Sample:
-    """A described beginning (text-to-scene): draw what is described, with no story before it."""
+    """A described beginning (text-to-scene): draw what is described, with no story before it. In training half of them
+    are told in sentences of their own, the others with a frame for each sentence."""
     world = moment.world
-    told = describe(world, rng.choice(variants(held_out)))
-    return Sample("draw", Prompt(_DIALECT.draw.format(words=told)), describe(world, 0), world, world, world)
+    if held_out:
+        told = describe(world, rng.choice(variants(held_out)))
+    else:
+        told = describe_loosely(world, rng) if rng.random() < 0.5 else describe(world, rng)
+    plain = Prompt(_DIALECT.draw.format(words=describe(world, 0)))
+    return Sample("draw", Prompt(_DIALECT.draw.format(words=told)), describe(world, 0), world, world, world, plain)
 
 
 def steering(moment: Moment, rng: Random, held_out: bool) -> tuple[str, str]:

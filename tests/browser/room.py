@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -80,17 +79,23 @@ class Room:
 
     def play_through(self) -> list[str]:
         """Play from the start to the end; returns the captions in the order they were shown."""
-        captions: list[str] = []
-        before = self.page.locator(".wn-caption").inner_text()
+        caption = self.page.locator(".wn-caption")
+        before = caption.inner_text()
+        # the page itself takes them down: a test on a busy machine may look too seldom
+        caption.evaluate(
+            """node => {
+                window.shownCaptions = [];
+                const note = () => {
+                    const all = window.shownCaptions, text = node.innerText;
+                    if (document.querySelector(".wn-playing") && all[all.length - 1] !== text) all.push(text);
+                };
+                new MutationObserver(note).observe(node, { childList: true, characterData: true, subtree: true });
+            }"""
+        )
         self.page.get_by_role("button", name="Play from the start").click()
-        deadline = time.monotonic() + 45
-        while self.page.locator(".wn-playing").count():
-            caption = self.page.locator(".wn-caption").inner_text()
-            if not captions or captions[-1] != caption:
-                captions.append(caption)
-            assert time.monotonic() < deadline, captions
-            self.page.wait_for_timeout(40)
-        # on a slow machine the scene that was shown, and its caption, stay until the first one's film is there
+        self.page.wait_for_selector(".wn-playing", state="detached", timeout=SLOW)
+        captions: list[str] = self.page.evaluate("window.shownCaptions")
+        # on a slow machine the caption of the scene that was shown stays until the first one's film is there
         return captions[1:] if captions[:1] == [before] and before in captions[1:] else captions
 
     def picture(self, path: Path) -> None:

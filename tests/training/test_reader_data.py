@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from random import Random
 
 import numpy as np
 import pytest
 
 from nsp_core import prompts
+from training.picturebook.loosely import describe_loosely
 from training.picturebook.parse import parse, parse_world
+from training.picturebook.phrases import PLACE_PHRASES, SLOT_PHRASES
 from training.picturebook.rules import enabled, is_enabled, step
 from training.picturebook.scenes import Story, story
-from training.picturebook.words import HELD_OUT_VARIANTS, TRAIN_VARIANTS, instructions, look_back, tell
+from training.picturebook.words import (
+    HELD_OUT_VARIANTS,
+    TRAIN_VARIANTS,
+    instructions,
+    look_back,
+    sky_sentence,
+    tell,
+    thing_sentence,
+    vocabulary,
+    words_of,
+)
 from training.reader_data import Moment, Sample, begin_sample, ends_of, sample, story_words, thinned
 
 TASKS = ("describe", "next", "before", "steer", "judge", "draw")
@@ -115,10 +128,40 @@ def test_draw_is_told_what_can_happen_and_its_state_is_what_comes_of_it(moments)
 
 def test_a_described_beginning_is_drawn_from_its_words_alone(moments):
     for i, moment in enumerate(moments[:50]):
-        one = begin_sample(moment, Random(i))
+        one = begin_sample(moment, Random(i), held_out=True)
         assert one.prompt.clips == ()
         told = parse_world(asked(one, prompts.STARTER.draw))
         assert told == parse_world(one.answer) == moment.world.seen()
+        taught = begin_sample(moment, Random(i))
+        assert taught.plain and parse_world(asked(replace(taught, prompt=taught.plain), prompts.STARTER.draw)) == told
+
+
+def test_a_scene_is_described_in_many_ways_and_never_in_those_held_out(moments):
+    known, ways = set(vocabulary()), set()
+    for i, moment in enumerate(moments):
+        world = moment.world
+        text = describe_loosely(world, Random(i))
+        words = text.lower().replace(",", "").replace(".", "")
+        assert set(words_of(text)) <= known
+        for fact in (PLACE_PHRASES[world.place], world.light, *(SLOT_PHRASES[thing.slot] for thing in world.things)):
+            assert fact in words
+        for thing in world.things:
+            assert (thing.visible_colour or "") in words
+        held = {sky_sentence(world, v) for v in HELD_OUT_VARIANTS} | {
+            thing_sentence(thing, v) for thing in world.things for v in HELD_OUT_VARIANTS
+        }
+        assert not held & {sentence + "." for sentence in text.rstrip(".").split(". ")}
+        ways.add(words_of(text)[0])
+    assert len(ways) > 8
+
+
+def test_a_wording_is_held_to_the_first_one(moments):
+    """The anchor of a reader reads `plain`: the same story and clip, the event in the language's first wording."""
+    for i, moment in enumerate(moments[:40]):
+        one = sample(moment, "draw", Random(i), frames=True)
+        assert one.plain is not None
+        assert one.plain.clips is one.prompt.clips
+        assert asked(replace(one, prompt=one.plain), prompts.STARTER.draw) == one.answer.split(". ", 1)[0] + "."
 
 
 @pytest.mark.parametrize("task", TASKS)

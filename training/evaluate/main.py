@@ -1,5 +1,6 @@
 """`python launch.py eval picturebook [--json] [--n 64] ...`: how good is a model, with intervals, floors and ceiling.
 `python launch.py eval told`: a few of its questions, about many cases.
+`python launch.py eval composition`: objects, colours and places of described scenes.
 `python launch.py eval compare A B`: is one of two results better, case by case.
 
 What each figure means stands in training/evaluate/measure.py. With --json the last line is one JSON object.
@@ -23,6 +24,7 @@ from training.evaluate.intervals import estimate
 from training.evaluate.measure import Measure, Plan, RoundTrip
 from training.evaluate.report import Gallery
 
+Cases = dict[str, dict[str, list[float]]]  # figure -> story -> values
 STARTER = Path(__file__).resolve().parent.parent.parent / "assets" / "starter"
 QUICK = {"n": 6, "closed_loops": 2, "depth": 4, "what_ifs": 3, "phrases": 6}
 
@@ -49,6 +51,13 @@ def main(argv: list[str] | None = None) -> int:
     few.add_argument("--device", default="cpu")
     few.add_argument("--out", type=Path, help="write the result with its single cases, for `eval compare`")
     few.add_argument("--json", action="store_true", help="print one JSON object as the last line")
+    parts = suites.add_parser("composition", help="is what a sentence names in the picture: objects, colours, places?")
+    parts.add_argument("--checkpoint", type=Path, default=STARTER, help="a model folder or a run of the recipe")
+    parts.add_argument("--n", type=int, default=64, help="described scenes (default: 64)")
+    parts.add_argument("--seed", type=int, default=0)
+    parts.add_argument("--device", default="cpu")
+    parts.add_argument("--out", type=Path, help="write the result with its single cases, for `eval compare`")
+    parts.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     two = suites.add_parser("compare", help="is result B better than result A, case by case?")
     two.add_argument("a", type=Path)
     two.add_argument("b", type=Path)
@@ -82,7 +91,7 @@ def picturebook(args: argparse.Namespace) -> int:
     return 0
 
 
-def keep(args: argparse.Namespace, result: dict[str, Any], cases: dict[str, dict[str, list[float]]]) -> None:
+def keep(args: argparse.Namespace, result: dict[str, Any], cases: Cases) -> None:
     """Write the result and its single cases where --out says, with what they were made by."""
     if args.out is None:
         return
@@ -93,19 +102,39 @@ def keep(args: argparse.Namespace, result: dict[str, Any], cases: dict[str, dict
 
 
 def told(args: argparse.Namespace) -> int:
-    from training.evaluate.told import measure
+    from training.evaluate import told
     from training.grpo.asks import AskConfig
+
+    pipeline = opened(args)
+    started = time.monotonic()
+    cases = told.measure({"model": pipeline}, AskConfig(mode=args.mode, seed=args.seed), args.n)["model"]
+    return tell(args, f"told, mode {args.mode}", {"mode": args.mode}, cases, time.monotonic() - started)
+
+
+def composition(args: argparse.Namespace) -> int:
+    from training.evaluate import composition
+    from training.grpo.asks import AskConfig
+
+    pipeline = opened(args)
+    started = time.monotonic()
+    cases = composition.measure(pipeline, AskConfig(seed=args.seed), args.n)
+    return tell(args, "composition", {}, cases, time.monotonic() - started)
+
+
+def opened(args: argparse.Namespace) -> Any:
     from training.models import open_model
 
     if args.n < 1:
         raise UserError(f"--n must be 1 or more, got {args.n}.")
-    started = time.monotonic()
     pipeline: Any = open_model(args.checkpoint)
     pipeline.to(args.device)
-    cases = measure({"model": pipeline}, AskConfig(mode=args.mode, seed=args.seed), args.n)["model"]
+    return pipeline
+
+
+def tell(args: argparse.Namespace, name: str, about: dict[str, str], cases: Cases, seconds: float) -> int:
     figures = {name: estimate([v for vs in by.values() for v in vs]).plain() for name, by in cases.items()}
-    result = {"split": "held_out", "n": args.n, "seed": args.seed, "mode": args.mode, **figures}
-    print(f"told, mode {args.mode}, held-out stories: {args.n}, seed {args.seed}, {time.monotonic() - started:.0f} s")
+    result = {"split": "held_out", "n": args.n, "seed": args.seed, **about, **figures}
+    print(f"{name}, held-out stories: {args.n}, seed {args.seed}, {seconds:.0f} s")
     for name, f in figures.items():
         print(f"  {name:14} {f['mean']:7.3f}  [{f['low']:.3f}, {f['high']:.3f}]  n={f['n']}")
     keep(args, result, cases)
@@ -175,7 +204,7 @@ def flat(value: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
     return found
 
 
-SUITES = {"picturebook": picturebook, "told": told, "compare": compare_two}
+SUITES = {"picturebook": picturebook, "told": told, "composition": composition, "compare": compare_two}
 
 
 if __name__ == "__main__":

@@ -2,8 +2,10 @@
 
 `image` is a described still, `video` a described scene with what happens in it (both without a story: text to picture),
 `next` a story and the clip that comes. They stand for the paper's image set, its video sets, and its pairs. Example
-`number` of a kind is the same on every machine. Latents and the reader's states are kept on disk under a name that
-tells everything they were made with, so that another model never finds them.
+`number` of a kind is the same on every machine. With `image_sources` or `video_sources` images or videos come from
+published sets of real pictures instead (NAME:FOLDER, for example vidgen:/data/vidgen; training.data.published).
+Latents and the reader's states are kept on disk under a name that tells everything they were made with, so that
+another model never finds them.
 """
 
 from __future__ import annotations
@@ -12,7 +14,10 @@ import hashlib
 import json
 import logging
 import os
+import zlib
 from dataclasses import asdict, dataclass
+from functools import lru_cache
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,8 +25,10 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
+from nsp_core.errors import ConfigError
 from nsp_core.model.vision_language import Prompt
 from nsp_core.types import Frames
+from training.data.published import Row, frames_of, rows
 from training.flow_matching import Cache
 from training.generator import RULE_NUMBERS, encode_clips, read_queries, stamp
 from training.grpo.asks import AskConfig, context_of, story_of
@@ -43,9 +50,12 @@ class ExampleConfig:
     pairs: int = 0
     held_out: int = 32  # of each kind that is there
     told: bool = True  # a pair's prompt holds the words of what comes; without, only the story (the paper's setting)
+    untold_share: float = 0.0  # where `told`: pairs that hold only the story all the same, so that a model learns both
     scenes: int = 4
     rules: tuple[str, ...] = ()  # only these may happen; () is all
     seed: int = 0
+    image_sources: tuple[str, ...] = ()  # NAME:FOLDER of published sets; () is the picture-book world
+    video_sources: tuple[str, ...] = ()
 
     def count(self, kind: Kind) -> int:
         return {"image": self.images, "video": self.videos, "next": self.pairs}[kind]
@@ -62,6 +72,9 @@ class Example:
 def example(pipeline: Any, config: ExampleConfig, kind: Kind, number: int) -> Example:
     from training.picturebook.draw import clip, still
 
+    sources = {"image": config.image_sources, "video": config.video_sources}.get(kind, ())
+    if sources:
+        return real_example(pipeline, sources, number)
     asked = AskConfig(told=config.told, scenes=config.scenes, rules=config.rules, seed=config.seed)
     one, rng = story_of(asked, number)
     now, event = one.worlds[-2], one.events[-1]
@@ -74,8 +87,34 @@ def example(pipeline: Any, config: ExampleConfig, kind: Kind, number: int) -> Ex
     if kind == "video":
         return Example(Prompt(draw.format(words=f"{describe(now, rng)} {words}")), frames, None, event.rule)
     context = context_of(one, TRAIN_VARIANTS, rng)
-    task = draw.format(words=words) if config.told else pipeline.dialect.next
+    told = config.told and (not config.untold_share or rng.random() >= config.untold_share)
+    task = draw.format(words=words) if told else pipeline.dialect.next
     return Example(pipeline.prompt(context, task), frames, context.scenes[-1].frames, event.rule)
+
+
+def real_example(pipeline: Any, sources: tuple[str, ...], number: int) -> Example:
+    """Row `number` of the sets, of each in turn; from HELD_OUT on of the fiftieth part that is kept apart."""
+    kept = real_rows(sources, number >= HELD_OUT)
+    row = kept[number % HELD_OUT % len(kept)]
+    c = pipeline.config
+    frames = frames_of(row, c.width, c.height, c.num_frames, c.fps)
+    return Example(Prompt(pipeline.dialect.draw.format(words=row.caption)), frames, None, None)
+
+
+@lru_cache(maxsize=4)
+def real_rows(sources: tuple[str, ...], held_out: bool) -> list[Row]:
+    """Rows of all sets that can be read, in turns; the split is by the row's own name, so that it never moves."""
+    columns = []
+    for source in sources:
+        name, colon, folder = source.partition(":")
+        if not colon:
+            raise ConfigError(f"A source is NAME:FOLDER, for example vidgen:/data/vidgen; got '{source}'.")
+        columns.append([r for r in rows(name, Path(folder)) if (zlib.crc32(r.key.encode()) % 50 == 0) == held_out])
+    turns = [row for turn in zip_longest(*columns) for row in turn if row is not None]
+    if not turns:
+        part = "held-out part" if held_out else "training part"
+        raise ConfigError(f"There is no row with its file in the {part} of {', '.join(sources)}; download more of it.")
+    return turns
 
 
 def prompts(pipeline: Any, config: ExampleConfig, kind: Kind, first: int, count: int) -> list[Prompt]:
@@ -87,7 +126,7 @@ def make_cache(pipeline: Any, config: ExampleConfig, kind: Kind, folder: Path, h
     count = config.held_out if held_out else config.count(kind)
     first = HELD_OUT if held_out else 0
     null = read_queries(pipeline.vision_language, pipeline.processor, pipeline.connector.queries, [Prompt("")])[0]
-    path = folder / f"{kind}-{'held_out' if held_out else 'train'}-{name_of(pipeline, config, count)}.safetensors"
+    path = path_of(pipeline, config, kind, folder, held_out)
     if not path.is_file():
         folder.mkdir(parents=True, exist_ok=True)
         rows: dict[str, list[torch.Tensor]] = {"latents": [], "tails": [], "conditions": [], "labels": []}
@@ -107,6 +146,12 @@ def make_cache(pipeline: Any, config: ExampleConfig, kind: Kind, folder: Path, h
         log.info("%s: %d examples", path.name, count)
     rows_of = load_file(path)
     return Cache(null=null.float().cpu(), residual_scale=pipeline._scale.float().cpu(), **rows_of)
+
+
+def path_of(pipeline: Any, config: ExampleConfig, kind: Kind, folder: Path, held_out: bool) -> Path:
+    """Where such examples are kept: the name tells the weights and everything that was asked for."""
+    count = config.held_out if held_out else config.count(kind)
+    return folder / f"{kind}-{'held_out' if held_out else 'train'}-{name_of(pipeline, config, count)}.safetensors"
 
 
 def label(kind: Kind, one: Example) -> int:

@@ -87,16 +87,31 @@ function makeFilm(videos, raise, told) {
       prepare();
     };
     video.onended = null;
-    video.onerror = () => { if (run === mine && run.moving) { run.moving = false; run.front = index; next(); } };
     const at = Math.min(0.98, Math.max(0, share)) * length(scene, video);
     if (at < 0.02 && video.currentTime < 0.12 && video.dataset.painted && !video.seeking && video.readyState >= 2) return start();
-    whenPainted(video, start);
-    const jump = () => {
-      video.addEventListener("seeked", () => setTimeout(start, 150), { once: true }); // no new picture: it stood there already
-      video.currentTime = at;
+    const arm = () => {
+      whenPainted(video, start);
+      const jump = () => {
+        video.addEventListener("seeked", () => setTimeout(start, 150), { once: true }); // no new picture: it stood there already
+        video.currentTime = at;
+      };
+      if (video.readyState >= 1) jump();
+      else video.addEventListener("loadedmetadata", jump, { once: true });
     };
-    if (video.readyState >= 1) jump();
-    else video.addEventListener("loadedmetadata", jump, { once: true });
+    // a film that does not come is asked for once more before the story goes on without it
+    let failed = 0;
+    video.onerror = () => {
+      if (started || run !== mine || mine.turn !== turn) return;
+      if ((failed += 1) > 1) { run.moving = false; run.front = index; return next(); }
+      setTimeout(() => {
+        if (started || run !== mine || mine.turn !== turn) return;
+        video.dataset.clip = "";
+        load(video, scene.clip);
+        arm();
+      }, 500);
+    };
+    if (video.error) video.onerror(); // it failed while it was fetched ahead
+    else arm();
   }
 
   // The scene that follows is fetched and decoded while this one plays.

@@ -1,0 +1,140 @@
+"""The paper's data sets in the layouts in which they are published, three rows each, and training from them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import tarfile
+import zipfile
+from random import Random
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nsp_core.errors import ConfigError
+from nsp_core.media import write_clip
+from nsp_core.model import build
+from training.data.published import READERS, frames_of, rows
+from training.picturebook.words import corpus
+from training.pretrain.examples import HELD_OUT, ExampleConfig, example, real_rows
+
+SHADES = (40, 120, 200)
+NAMES = ("Eep9uvenxAo-Scene-0030", "b-Scene-0002", "c-Scene-0003")
+WORDS = ("A hand touches red flowers.", "A dog runs on sand.", "Coffee is poured into a cup.")
+
+
+def film(path, shade, frames=24):
+    """Left half of a shade, right half white, and each frame a little lighter than the one before."""
+    made = np.full((frames, 64, 96, 3), 255, np.uint8)
+    made[:, :, :48] = (shade + 2 * np.arange(frames))[:, None, None, None]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_clip(path, made, 8)
+
+
+def picture(shade):
+    stream = io.BytesIO()
+    Image.new("RGB", (64, 48), (shade, 0, 0)).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def blip3o(folder):
+    with tarfile.open(folder / "00000.tar", "w") as archive:
+        for name, words, shade in zip(NAMES, WORDS, SHADES, strict=True):
+            for suffix, data in ((".png", picture(shade)), (".txt", words.encode())):
+                member = tarfile.TarInfo(name + suffix)
+                member.size = len(data)
+                archive.addfile(member, io.BytesIO(data))
+        alone = tarfile.TarInfo("alone.txt")
+        archive.addfile(alone, io.BytesIO(b""))
+
+
+def vidgen(folder):
+    entries = [{"vid": n, "caption": w} for n, w in zip(NAMES, WORDS, strict=True)]
+    (folder / "VidGen_1M_video_caption.json").write_text(json.dumps([*entries, {"vid": "gone", "caption": "Gone."}]))
+    for name, shade in zip(NAMES, SHADES, strict=True):
+        film(folder / "made" / f"{name}.mp4", shade)
+    with zipfile.ZipFile(folder / "VidGen_video_0.zip", "w") as archive:
+        for name in NAMES[1:]:
+            archive.write(folder / "made" / f"{name}.mp4", f"{name}.mp4")
+            (folder / "made" / f"{name}.mp4").unlink()
+
+
+def openvid(folder):
+    with (folder / "OpenVid-1M.csv").open("w", newline="") as stream:
+        table = csv.writer(stream)
+        table.writerow(["video", "caption", "aesthetic score", "motion score", "frame", "fps", "seconds"])
+        table.writerows([f"{n}.mp4", w, 5.1, 3, 24, 8, 3] for n, w in zip(NAMES, WORDS, strict=True))
+        table.writerow(["silent.mp4", "", 5.1, 3, 24, 8, 3])
+    for name, shade in zip((*NAMES, "silent"), (*SHADES, 0), strict=True):
+        film(folder / "videos" / f"{name}.mp4", shade)
+
+
+def opens2v(folder):
+    entries = {}
+    for name, words, shade in zip(NAMES, WORDS, SHADES, strict=True):
+        about = {"path": f"part_1/{name}/v.mp4", "face_cut": [8, 24], "crop": [0, 48, 0, 64], "face_cap_qwen": words}
+        entries[name] = {"metadata": about, "annotation": {}}
+        film(folder / "part_1" / name / "v.mp4", shade)
+    (folder / "total_part1.json").write_text(json.dumps(entries))
+
+
+def openhumanvid(folder):
+    with (folder / "OpenHumanVid.csv").open("w", newline="") as stream:
+        table = csv.writer(stream)
+        table.writerow(["path", "short_caption"])
+        table.writerows([f"x/{n}.mp4", w] for n, w in zip(NAMES, WORDS, strict=True))
+    for name, shade in zip(NAMES, SHADES, strict=True):
+        film(folder / "x" / f"{name}.mp4", shade)
+
+
+LAYOUTS = {"blip3o": blip3o, "vidgen": vidgen, "openvid": openvid, "opens2v": opens2v, "openhumanvid": openhumanvid}
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_three_rows_in_the_published_layout(name, tmp_path):
+    LAYOUTS[name](tmp_path)
+    read = list(rows(name, tmp_path))
+    assert [row.caption for row in read] == list(WORDS)
+    for row, shade in zip(read, SHADES, strict=True):
+        count = 1 if name == "blip3o" else 9
+        frames = frames_of(row, 32, 32, count, 8)
+        assert frames.shape == (count, 32, 32, 3)
+        first = shade + 16 if name == "opens2v" else shade  # from the eighth frame on
+        assert abs(int(frames[0, 16, 4, 0]) - first) < 10
+        right = frames[0, 16, 28]
+        if name == "opens2v":  # the white half is cut away
+            assert abs(int(right[0]) - first) < 10
+        elif name != "blip3o":
+            assert right.min() > 240
+            assert frames[-1, 16, 4, 0] > frames[0, 16, 4, 0] + 8
+
+
+def test_what_is_no_set_is_said_in_a_sentence(tmp_path):
+    with pytest.raises(ConfigError, match="no reader for 'laion'"):
+        rows("laion", tmp_path)
+    with pytest.raises(ConfigError, match="no folder"):
+        rows("vidgen", tmp_path / "nowhere")
+    with pytest.raises(ConfigError, match=r"no VidGen_1M_video_caption\.json"):
+        list(rows("vidgen", tmp_path))
+    (tmp_path / "odd.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(ConfigError, match=r"odd\.csv has the columns a, b"):
+        list(rows("openhumanvid", tmp_path))
+
+
+def test_a_stage_learns_from_them(tmp_path, monkeypatch):
+    for name in ("vidgen", "openvid"):
+        (tmp_path / name).mkdir()
+        LAYOUTS[name](tmp_path / name)
+    pipeline = build.tiny_pipeline(corpus(Random(0), 200))
+    sources = tuple(f"{name}:{tmp_path / name}" for name in ("vidgen", "openvid"))
+    config = ExampleConfig(videos=6, video_sources=sources)
+    made = [example(pipeline, config, "video", number) for number in range(4)]
+    assert all(one.frames.shape == (17, 96, 160, 3) and one.before is None for one in made)
+    assert {words for one in made for words in WORDS if words in one.prompt.text} == set(WORDS[:2])
+    assert {row.source for row in real_rows(sources, False)} == {"vidgen", "openvid"}
+    with pytest.raises(ConfigError, match="held-out part"):
+        example(pipeline, config, "video", HELD_OUT)
+    with pytest.raises(ConfigError, match="NAME:FOLDER"):
+        example(pipeline, ExampleConfig(videos=1, video_sources=("vidgen",)), "video", 0)

@@ -57,6 +57,7 @@ COMMANDS = {
             ("--window", "open a window of its own; closing it ends the program"),
             ("--no-browser", "do not open a browser window"),
             ("--starter PATH", "folder of the model to use, or a bank.json of big ones (default: assets/starter)"),
+            ("--tier NAME", "auto (what fits and is here), starter, or a big one: launch.py models list"),
         ),
     ),
     "predict": Command(
@@ -70,6 +71,7 @@ COMMANDS = {
             ("--out DIR", "where clips and the reel are written"),
             ("--json", "print one JSON object as the last line"),
             ("--model PATH", "folder of the model to use, or a bank.json of big ones (default: assets/starter)"),
+            ("--tier NAME", "auto (what fits and is here; the default), starter, or a big one"),
         ),
     ),
     "train": Command(

@@ -294,8 +294,9 @@ class NextScenePipeline(DiffusionPipeline):
 
     def encode_condition(self, context: StoryContext, words: str) -> tuple[Tensor, Tensor]:
         """-> the connector's output for the scene and for the null prompt, each (1, Q, caption_channels)."""
-        prompt = self.prompt(context, self.dialect.draw.format(words=self.plain(words)))
-        return self.read(prompt), self.null_condition()
+        # without words the model has to find out by itself what comes: the paper's setting, as its stages train it
+        task = self.dialect.draw.format(words=self.plain(words)) if words.strip() else self.dialect.next
+        return self.read(self.prompt(context, task)), self.null_condition()
 
     def null_condition(self) -> Tensor:
         """Guidance's other side: an empty prompt through the reader with the same queries."""

@@ -93,7 +93,7 @@ COMMANDS = {
         "measure a model: right-scene rates with intervals, floors and ceiling",
         "training.evaluate.main",
         WORKSHOP,
-        arguments="picturebook | told | compare A B",
+        arguments="picturebook | told | composition | nsp | vbench | compare A B",
         options=(
             ("--checkpoint PATH", "folder of the model to measure (default: assets/starter)"),
             ("--n N", "held-out stories (default: 64)"),
@@ -102,6 +102,9 @@ COMMANDS = {
             ("--quick", "a look: few stories, short closed loops"),
             ("--no-cut", "leave out the mode cut"),
             ("--mode NAME", "told: continue (default) or cut"),
+            ("--captioner NAME", "nsp: claude, server, own, or a model's folder puts the clips into words"),
+            ("--judge NAME", "nsp: claude, server or local judges these words with the paper's template"),
+            ("--think", "nsp: the reader writes first what comes"),
             ("--device NAME", "cpu (default) or cuda"),
             ("--report FILE", "write every clip beside its rendering into one HTML file"),
             ("--out FILE", "write the result with its single cases, for compare"),

@@ -265,7 +265,9 @@ class NextScenePipeline(DiffusionPipeline):
         return self.read(self.prompt_to_draw(context, words)), self.null_condition()
 
     def prompt_to_draw(self, context: StoryContext, words: str) -> Prompt:
-        return self.prompt(context, self.dialect.draw.format(words=self.plain(words)))
+        """Without words the model has to find out by itself what comes: the paper's setting, as its stages train it."""
+        task = self.dialect.draw.format(words=self.plain(words)) if words.strip() else self.dialect.next
+        return self.prompt(context, task)
 
     def null_condition(self) -> Tensor:
         """Guidance's other side: an empty prompt through the reader with the same queries."""

@@ -99,6 +99,8 @@ def encoder() -> Finding:
 
 
 def model(settings: Settings) -> Finding:
+    if settings.is_tier:
+        return fine("model_tier", name=settings.model)
     if settings.predictor != DEFAULT_PREDICTOR:
         return note("model_other", predictor=settings.predictor)
     folder = Path(settings.model)

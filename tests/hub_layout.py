@@ -13,11 +13,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from safetensors.torch import save_file
-from torch import Tensor
+
+from tests.hub_files import cast, write_json, write_weights
+from tests.hub_t5 import write_t5, write_t5_tokenizer
 
 Family = Literal["2.5", "3"]
 Version = Literal["0.9.0", "0.9.5"]
+
+__all__ = ["Family", "Version", "write_connector", "write_json", "write_ltx", "write_qwen", "write_weights"]
 
 HIDDEN = 64  # of the tiny readers; the connector's input
 CAPTION = 128  # caption_channels of the tiny drawers: what T5 and the connector give
@@ -38,32 +41,6 @@ CHAT = (
     "{% elif 'text' in content %}{{ content['text'] }}{% endif %}{% endfor %}<|im_end|>\n{% endif %}{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
-
-
-def write_json(path: Path, value: Any) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
-
-
-def cast(model: torch.nn.Module, dtype: torch.dtype) -> dict[str, Tensor]:
-    return {name: value.to(dtype) for name, value in model.state_dict().items()}
-
-
-def write_weights(folder: Path, stem: str, state: dict[str, Tensor], shards: int = 1) -> None:
-    """`stem`.safetensors, or its numbered shards and their index."""
-    folder.mkdir(parents=True, exist_ok=True)
-    whole = {name: value.detach().contiguous().clone() for name, value in state.items()}
-    if shards == 1:
-        save_file(whole, folder / f"{stem}.safetensors", metadata={"format": "pt"})
-        return
-    places: dict[str, str] = {}
-    for number in range(shards):
-        file = f"{stem}-{number + 1:05d}-of-{shards:05d}.safetensors"
-        some = {name: value for i, (name, value) in enumerate(whole.items()) if i * shards // len(whole) == number}
-        save_file(some, folder / file, metadata={"format": "pt"})
-        places.update(dict.fromkeys(some, file))
-    size = sum(value.nbytes for value in whole.values())
-    write_json(folder / f"{stem}.safetensors.index.json", {"metadata": {"total_size": size}, "weight_map": places})
 
 
 # --- the reader -----------------------------------------------------------------------------------------------------
@@ -261,8 +238,8 @@ def write_ltx(folder: Path, version: Version = "0.9.0", seed: int = 0, dtype: to
     write_weights(folder / "transformer", "diffusion_pytorch_model", cast(transformer, dtype), shards=2)
     write_json(folder / "vae" / "config.json", _vae_config(version) | {"_diffusers_version": made})
     write_weights(folder / "vae", "diffusion_pytorch_model", cast(vae, dtype))
-    vocabulary = write_t5_tokenizer(folder / "tokenizer")
-    write_t5(folder / "text_encoder", vocabulary, dtype)
+    vocabulary = write_t5_tokenizer(folder / "tokenizer", CORPUS)
+    write_t5(folder / "text_encoder", vocabulary, CAPTION, dtype)
     return folder
 
 
@@ -345,75 +322,3 @@ def _scheduler_config(version: Version) -> dict[str, Any]:
         "use_exponential_sigmas": False,
         "use_karras_sigmas": False,
     } | ({} if version == "0.9.0" else {"use_dynamic_shifting": False, "shift_terminal": None})
-
-
-def write_t5(folder: Path, vocabulary: int, dtype: torch.dtype) -> None:
-    from transformers import T5Config, T5EncoderModel
-
-    config = {
-        "architectures": ["T5EncoderModel"],
-        "classifier_dropout": 0.0,
-        "d_ff": 128,
-        "d_kv": 32,
-        "d_model": CAPTION,
-        "decoder_start_token_id": 0,
-        "dense_act_fn": "gelu_new",
-        "dropout_rate": 0.1,
-        "eos_token_id": 1,
-        "feed_forward_proj": "gated-gelu",
-        "initializer_factor": 1.0,
-        "is_encoder_decoder": True,
-        "is_gated_act": True,
-        "layer_norm_epsilon": 1e-06,
-        "model_type": "t5",
-        "num_decoder_layers": 2,
-        "num_heads": 4,
-        "num_layers": 2,
-        "output_past": True,
-        "pad_token_id": 0,
-        "relative_attention_max_distance": 128,
-        "relative_attention_num_buckets": 32,
-        "tie_word_embeddings": False,
-        "torch_dtype": "float32",
-        "use_cache": True,
-        "vocab_size": vocabulary,
-    }
-    write_json(folder / "config.json", config)
-    state = cast(T5EncoderModel(T5Config.from_pretrained(folder)), dtype)
-    state.pop("encoder.embed_tokens.weight", None)  # the same tensor as shared.weight, written once on the hub
-    write_weights(folder, "model", state, shards=2)
-
-
-def write_t5_tokenizer(folder: Path) -> int:
-    """spiece.model (no tokenizer.json, as on the hub) and the three JSON files -> the size of the vocabulary."""
-    import sentencepiece
-
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "corpus.txt").write_text("\n".join(CORPUS), encoding="utf-8")
-    sentencepiece.SentencePieceTrainer.train(
-        input=str(folder / "corpus.txt"),
-        model_prefix=str(folder / "spiece"),
-        vocab_size=120,
-        hard_vocab_limit=False,
-        model_type="unigram",
-        pad_id=0,
-        eos_id=1,
-        unk_id=2,
-        bos_id=-1,
-        minloglevel=2,
-    )
-    (folder / "corpus.txt").unlink()
-    (folder / "spiece.vocab").unlink()
-    learnt = sentencepiece.SentencePieceProcessor(model_file=str(folder / "spiece.model")).get_piece_size()
-    extra = [f"<extra_id_{i}>" for i in range(100)]
-    marks = {"eos_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>"}
-    added = {token: learnt + 99 - i for i, token in enumerate(extra)}
-    write_json(folder / "added_tokens.json", added)
-    write_json(folder / "special_tokens_map.json", {"additional_special_tokens": extra, **marks})
-    plain = {"lstrip": False, "normalized": False, "rstrip": False, "single_word": False, "special": True}
-    decoder = {str(i): {"content": t, **plain} for i, t in enumerate(("<pad>", "</s>", "<unk>"))}
-    decoder |= {str(place): {"content": token, **plain} for token, place in added.items()}
-    config = {"added_tokens_decoder": decoder, "additional_special_tokens": extra, "extra_ids": 100, **marks}
-    config |= {"legacy": True, "model_max_length": 128, "sp_model_kwargs": {}, "tokenizer_class": "T5Tokenizer"}
-    write_json(folder / "tokenizer_config.json", config | {"clean_up_tokenization_spaces": True})
-    return learnt + 100

@@ -121,7 +121,7 @@ class Loads:
         """Changes when somebody mends the folder."""
         folder = Path(self.model)
         try:
-            files = [path.stat() for path in sorted(folder.rglob("*")) if path.is_file()] if folder.is_dir() else []
+            files = [path.stat() for path in (folder, *sorted(folder.rglob("*"))) if path.is_file()]
         except OSError:
             return ""
         return f"{len(files)} {sum(file.st_size for file in files)} {max((f.st_mtime_ns for f in files), default=0)}"

@@ -43,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--data-dir", type=Path, help="where stories and media are kept")
     made.add_argument("--window", action="store_true", help="open a window of its own; closing it ends the program")
     made.add_argument("--no-browser", action="store_true", help="do not open a browser window")
-    made.add_argument("--starter", type=Path, help=f"folder of the model to use (default: {STARTER})")
+    made.add_argument("--starter", type=Path, help=f"folder of the model to use, or a bank.json (default: {STARTER})")
     made.add_argument("--tier", help="auto (what fits and is here), starter, or a big one: launch.py models list")
     made.add_argument("--examples", type=Path, help=argparse.SUPPRESS)  # tests bring their own
     made.add_argument("--steps", type=int, help=argparse.SUPPRESS)  # tests draw with few steps

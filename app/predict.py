@@ -151,11 +151,10 @@ def tell(arguments: argparse.Namespace) -> dict[str, Any]:
         frames = to_model_frames(media, canvas.width, canvas.height, canvas.frames, canvas.fps)
         beginning = understand(predictor, frames, path.name)
 
-    book = Book(arguments.out)
+    book, how = Book(arguments.out), ""
     if beginning.frames is None:
         drawn = draw(predictor, StoryContext(), beginning.words, "cut", arguments.seed, "The beginning")
         scene, seconds, fps = scene_of(drawn), drawn.seconds, drawn.fps
-        how = drawn.how
     else:
         scene, seconds, fps = beginning, 0.0, canvas_of(predictor).fps
     book.add(scene, fps, seconds)

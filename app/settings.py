@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from nsp_core.banks import file
 from nsp_core.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -141,7 +142,8 @@ class Settings:
         values = _typed(given, "the environment")
         values.setdefault("data_dir", default_data_dir())
         values.update(_typed({k: v for k, v in overrides.items() if v is not None}, "the call"))
-        if Path(values.setdefault("model", cls.model)).exists():  # the worker runs in another folder than this process
+        values["model"] = str(file.find(values.get("model", cls.model)) or values.get("model", cls.model))
+        if Path(values["model"]).exists():  # the worker runs in another folder than this process
             values["model"] = str(Path(values["model"]).resolve())
         return cls(**values)
 

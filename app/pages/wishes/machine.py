@@ -19,6 +19,7 @@ from app.pages.place import Place
 from app.pages.wishes.person import Message, Person, Question
 from app.tier_choice import kept, tier_of
 from nsp_core import hardware
+from nsp_core.banks import file
 from nsp_core.fit import fitting
 from nsp_core.tiers import GB
 
@@ -38,7 +39,9 @@ class Machine:
         tier = tier_of(settings)
         here = _look(int(time.monotonic() // _LOOK_EVERY))
         worker = self.person.director.worker_state()
-        name = say("machine.tier_" + tier.name.replace("-", "_")) if tier and tier.models else Path(settings.model).name
+        model = Path(settings.model)
+        folder = (model.parent if file.find(model) else model).name
+        name = say("machine.tier_" + tier.name.replace("-", "_")) if tier and tier.models else folder
         return {
             "system": here.system,
             "cores": here.cores,

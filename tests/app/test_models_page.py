@@ -160,6 +160,7 @@ def test_it_ends_with_the_page_that_started_it(hub: Hub, tmp_path: Path, eventua
     assert report is not None and report.what == "stopped" and not Cache.here().state(QWEN_3B).whole
 
 
+@pytest.mark.full
 def test_another_page_can_stop_it(hub: Hub, desk: Desk, eventually: Callable[..., Any]) -> None:
     hub.on_piece = lambda _sent: time.sleep(0.02)
     desk.act({"do": "models_get", "name": QWEN_3B.repo})

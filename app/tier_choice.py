@@ -92,7 +92,7 @@ def lower(settings: Settings, shelf: Shelf | None = None) -> Settings | None:
     if tier is None or not tier.models:
         return None
     shelf = shelf or Shelf.here()
-    smaller = [one for one in TIERS if one.models and one.memory.value < tier.memory.value and shelf.has(one)]
+    smaller = [one for one in TIERS[: TIERS.index(tier)] if one.models and shelf.has(one)]
     return of_tier(settings, smaller[-1]) if smaller else None
 
 

@@ -24,9 +24,9 @@ def largest(hardware: Hardware) -> Tier:
 
 
 def below(tier: Tier) -> Tier | None:
-    """One tier lower, which needs less memory on the device; None below the starter."""
-    smaller = [one for one in TIERS if one.memory.value < tier.memory.value]
-    return smaller[-1] if smaller else None
+    """One tier lower; None below the starter."""
+    at = TIERS.index(tier)
+    return TIERS[at - 1] if at else None
 
 
 def check_fit(tier: Tier, hardware: Hardware, *, now: bool = False) -> None:

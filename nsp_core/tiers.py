@@ -134,7 +134,9 @@ class Needs:
 def needs(spec: BankSpec) -> Needs:
     """Computed from the parts: the largest stage where one follows the other, their sum where all stay.
 
-    The stages: the reader reads and writes; T5 reads that (cascade); the transformer draws; the autoencoder decodes.
+    The stages: loading (bitsandbytes puts what is in 4 bits onto the card at once); the reader reads and writes; T5
+    reads that (cascade); the transformer draws and the autoencoder decodes. With "group" all parts but the
+    transformer's layers stay on the card.
     """
     bits = 1 if spec.four_bits else 0
     wide = 2.0 if spec.dtype == "float32" else 1.0
@@ -146,12 +148,11 @@ def needs(spec: BankSpec) -> Needs:
     disk = _ON_DISK.get(spec.reader.repo, 16.6) + _ON_DISK["ltx"] + (_ON_DISK["t5"] if spec.mode == "cascade" else 0.0)
     if spec.offload == "none":
         return Needs(round(reader + text + drawer + room, 1), 0.0, round(disk, 1))
-    stages = [reader + _READING[bits], text + 0.5, drawer + room]
-    host = reader + text
     if spec.offload == "group":
-        stages[2] = (_BLOCKS_AT_ONCE + _AUTOENCODER) * wide + room
-        host += _TRANSFORMER * wide
-    return Needs(round(max(stages), 1), round(host, 1), round(disk, 1))
+        transformer = (_TRANSFORMER - _BLOCKS_AT_ONCE) * wide
+        return Needs(round(reader + text + drawer - transformer + room, 1), round(transformer, 1), round(disk, 1))
+    stages = [reader + text if bits else 0.0, reader + _READING[bits], text + 0.5, drawer + room]
+    return Needs(round(max(stages), 1), round(reader + text + drawer, 1), round(disk, 1))
 
 
 def _room_for(spec: BankSpec) -> float:
@@ -203,7 +204,7 @@ TIERS: tuple[Tier, ...] = (
         QWEN_3B,
         _seconds("RTX 4060", 30.2),
         four_bits=True,
-        offload="group",
+        offload="in_turn",
         tiled=True,
     ),
     _big(

@@ -84,13 +84,15 @@ class Faults:
 
 @dataclass
 class Hub:
-    """Its books: `sent` bytes of each file's body, `asked` every request line, `tokens` that came along."""
+    """Its books: `sent` bytes of each file's body, `asked` every request line, `tokens` that came along,
+    `ranges` of files that were asked for."""
 
     repos: dict[str, Repo]
     faults: Faults = field(default_factory=Faults)
     sent: Counter[str] = field(default_factory=Counter)
     asked: list[str] = field(default_factory=list)
     tokens: list[tuple[str, str]] = field(default_factory=list)
+    ranges: list[str] = field(default_factory=list)
     on_piece: Callable[[int], None] | None = None  # hears how many bytes went out in all
     lock: threading.Lock = field(default_factory=threading.Lock)
     url: str = ""
@@ -188,6 +190,7 @@ class Handler(BaseHTTPRequestHandler):
             data = data[:-1] + bytes([data[-1] ^ 1])
         start, asked = 0, re.fullmatch(r"bytes=(\d+)-", self.headers.get("range", ""))
         if asked and not hub.faults.no_ranges:
+            hub.ranges.append(asked[0])
             start = int(asked[1])
             if start >= len(data):
                 return self._refuse(416, "", "out of range")

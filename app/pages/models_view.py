@@ -39,7 +39,7 @@ def _tier(tier: Tier, shelf: Shelf, *, fits: bool, current: bool, may: bool) -> 
         verdict = say("machine.fits_here") if here else say("machine.fits")
     return {
         "name": tier.name,
-        "title": say("machine.tier_" + tier.name.replace("-", "_")),
+        "title": _title(tier.name),
         "reader": tier.reader,
         "drawer": tier.drawer,
         "scene": tier.scene,
@@ -69,11 +69,10 @@ def _item(item: Item, shelf: Shelf, *, may: bool) -> dict[str, Any]:
     state = item.state
     sizes = {"have": in_bytes(state.have), "size": in_bytes(state.size)}
     cost = four_bit_error(shelf.cache, item.model)
-    titles = [say("machine.tier_" + name.replace("-", "_")) for name in item.tiers]
     return {
         "name": item.name,
         "text": say(f"models.{item.status}", **sizes),
-        "tiers": ", ".join(titles),
+        "tiers": ", ".join(_title(name) for name in item.tiers),
         "commit": state.record.commit[:12] if state.record else "",
         "four_bits": say("models.four_bits", queries=f"{cost.at_queries:.1%}", connector=f"{cost.at_connector:.1%}")
         if cost
@@ -89,7 +88,7 @@ def fetch_view(report: Report | None, *, may: bool) -> dict[str, Any] | None:
     share = report.done / report.total if report.total else 0.0
     running = report.what == "running"
     return {
-        "names": ", ".join(report.names),
+        "names": ", ".join(_title(name) for name in report.names),
         "running": running,
         "share": round(share, 4),
         "text": _progress(report) if running else say("models.stopped", done=in_bytes(report.done)),
@@ -97,6 +96,11 @@ def fetch_view(report: Report | None, *, may: bool) -> dict[str, Any] | None:
         "again": "" if running or not may else report.names[0],
         "may": may,
     }
+
+
+def _title(name: str) -> str:
+    """A tier's, or the name of a repository."""
+    return say("machine.tier_" + name.replace("-", "_")) if any(tier.name == name for tier in TIERS) else name
 
 
 def _progress(report: Report) -> str:

@@ -115,13 +115,14 @@ def test_stopped_and_gone_on_with(hub: Hub, desk: Desk, eventually: Callable[...
     desk.act({"do": "models_stop"})
     assert not desk.fetching.running
     now = desk.ask({"ask": "machine"})
-    assert not now["fetch"]["running"] and "was stopped" in now["fetch"]["text"] and now["fetch"]["again"]
+    assert not now["fetch"]["running"] and "was stopped" in now["fetch"]["text"]
+    assert now["fetch"]["names"] == "Graphics card, 8 GB"
     assert tier(now, "gpu-8")["get"].startswith("Get its weights (") and "36" not in tier(now, "gpu-8")["get"]
     hub.on_piece = None
-    desk.act({"do": "models_get", "name": "gpu-8"})
+    desk.act({"do": "models_get", "name": now["fetch"]["again"]})
     eventually(lambda: not desk.fetching.running)
     report = desk.fetching.report()
-    assert report is not None and report.what == "done"
+    assert report is not None and report.what == "done" and tier(desk.ask({"ask": "machine"}), "gpu-8")["use"]
     assert hub.bytes < report.total * 1.5, "it went on where it ended"
 
 
@@ -159,6 +160,7 @@ def test_it_ends_with_the_page_that_started_it(hub: Hub, tmp_path: Path, eventua
     assert report is not None and report.what == "stopped" and not Cache.here().state(QWEN_3B).whole
 
 
+@pytest.mark.full
 def test_another_page_can_stop_it(hub: Hub, desk: Desk, eventually: Callable[..., Any]) -> None:
     hub.on_piece = lambda _sent: time.sleep(0.02)
     desk.act({"do": "models_get", "name": QWEN_3B.repo})

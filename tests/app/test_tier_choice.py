@@ -118,9 +118,9 @@ def test_memory_that_others_hold_is_no_memory() -> None:
     check_fit(tier, machine(25, free=5))
     with pytest.raises(ModelUnavailable, match=r"only 5\.0 of a card's 25\.0 are free: close other programs"):
         check_fit(tier, machine(25, free=5), now=True)
-    with pytest.raises(ModelUnavailable, match=r"keeps 26\.1 GB in the computer's own memory .* there are 16\.0"):
+    with pytest.raises(ModelUnavailable, match=r"keeps 30\.8 GB in the computer's own memory .* there are 16\.0"):
         check_fit(tier, machine(25, memory=16))
-    assert largest(machine(25, memory=16)).name == "gpu-16"
+    assert largest(machine(25, memory=20)).name == "gpu-16"
 
 
 def test_a_scene_that_cannot_fit_is_refused(full: Shelf) -> None:
@@ -139,11 +139,10 @@ def test_every_way_to_keep_less_needs_less() -> None:
     from dataclasses import replace
 
     plain = BankSpec("cascade", BIG[-1].models[0], BIG[-1].models[1])
-    ways: list[dict[str, Any]] = [{}, {"offload": "in_turn"}, {"offload": "in_turn", "four_bits": True}]
-    ways.append({**ways[-1], "tiled": True})
-    ways.append({**ways[-1], "offload": "group"})
+    ways: list[dict[str, Any]] = [{}, {"tiled": True}, {"offload": "group", "tiled": True}, {"offload": "in_turn"}]
+    ways.append({"offload": "in_turn", "four_bits": True})
     sizes = [needs(replace(plain, **way)).device for way in ways]
-    assert sizes == sorted(sizes, reverse=True) and len(set(sizes)) >= 4
+    assert sizes == sorted(sizes, reverse=True) and len(set(sizes)) == len(sizes)
     unified = replace(plain, mode="unified", connector=Path("x"))
     assert needs(unified).device == pytest.approx(26.4, abs=0.1), "the paper's figure"
     assert needs(unified).disk < needs(plain).disk

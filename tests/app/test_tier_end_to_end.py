@@ -25,7 +25,7 @@ from nsp_core.weights.hub import Hub
 from tests.hub_layout import write_ltx, write_qwen
 from tests.hub_server import Repo, served
 
-SMALL = {"width": 160, "height": 96, "frames": 9, "steps": 2, "fps": 8}
+SMALL = {"width": 160, "height": 96, "frames": 9, "steps": 2, "fps": 8, "offload": "group"}  # in turn wants a card
 
 
 @pytest.fixture(scope="module")

@@ -81,6 +81,7 @@ def test_the_error_where_it_counts(folder: Path) -> None:
     assert same.at_queries == 0 and same.at_connector == 0
 
 
+@pytest.mark.full  # from the hub on: tests/app/test_tier_end_to_end.py
 def test_the_error_of_a_folder_without_a_connector(folder: Path) -> None:
     found = measure_folder(folder)
     assert not found.trained and 0 < found.at_queries < 0.5

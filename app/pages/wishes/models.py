@@ -36,8 +36,9 @@ class Models:
     def _get(self, message: Message, place: Place) -> Place:
         """`name`: a tier, or a repository of weights."""
         self._only_here()
-        (*items,) = Shelf.here().called([text_of(message, "name")])
-        self.fetching.start(item.name for item in items)
+        name = text_of(message, "name")
+        Shelf.here().called([name])  # says at once when there is no such thing
+        self.fetching.start([name])
         return place
 
     def _stop(self, _message: Message, place: Place) -> Place:
@@ -53,7 +54,7 @@ class Models:
         if tier is not None and item.model in tier.models:
             raise UserError(say("models.in_use"))
         report = self.fetching.report()
-        if report is not None and report.what == "running" and item.name in report.names:
+        if report is not None and report.what == "running" and item in shelf.called(report.names):
             raise UserError(say("models.coming"))
         freed = shelf.cache.remove(item.model)
         return Told(place, say("models.removed", name=item.name, size=in_bytes(freed)))

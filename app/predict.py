@@ -9,8 +9,9 @@ photo or a film from outside its world is told to be that; then the words that t
 words that it can draw, are drawn as a first scene of its own world and the story goes on from there. Without such
 words a sentence is asked for. Refused input is one sentence on stderr and exit code 2.
 
---json ends with {"story", "scenes": [{"words", "clip", "seconds", "verdict"}], "reel"}: "story" is the words of
-scene 0, "seconds" the time that drawing took, "verdict" null because no judge is asked here.
+--json ends with {"story", "scenes": [{"words", "clip", "seconds", "verdict"}], "reel", "how"}: "story" is the words of
+scene 0, "seconds" the time that drawing took, "verdict" null because no judge is asked here, "how" the mode in which a
+big model drew and why ("" for the starter, which has one).
 
 Knows nothing of the page and its database. Torch is loaded by the model only, after the input has been read.
 """
@@ -31,8 +32,14 @@ from typing import Any, NoReturn
 
 from app.progress_bar import ProgressBar
 from app.settings import DEFAULT_PREDICTOR, STARTER, Settings
-from nsp_core.checkpoint import check_folder
-from nsp_core.errors import CheckpointMismatch, OutsideLanguage, UnreadableMedia, UserError, WhatNextError
+from nsp_core.errors import (
+    CheckpointMismatch,
+    ModelUnavailable,
+    OutsideLanguage,
+    UnreadableMedia,
+    UserError,
+    WhatNextError,
+)
 from nsp_core.types import (
     Frames,
     Mode,
@@ -76,7 +83,14 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--seed", type=int, default=7, metavar="N", help="seed of the first take (default: 7)")
     made.add_argument("--out", type=Path, required=True, metavar="DIR", help="where clips and the reel are written")
     made.add_argument("--json", action="store_true", help="print one JSON object as the last line")
-    made.add_argument("--starter", type=Path, metavar="PATH", help=f"folder of the model to use (default: {STARTER})")
+    made.add_argument(
+        "--model",
+        "--starter",
+        dest="starter",
+        type=Path,
+        metavar="PATH",
+        help=f"folder of the model to use, or a bank.json (default: {STARTER})",
+    )
     return made
 
 
@@ -91,7 +105,8 @@ def main(argv: list[str] | None = None) -> int:
     except WhatNextError as error:
         say(str(error))
         # A model folder that the person named is input like any other; one of ours that does not fit is not.
-        named = isinstance(error, CheckpointMismatch) and arguments is not None and arguments.starter is not None
+        unfit = isinstance(error, (CheckpointMismatch, ModelUnavailable))
+        named = unfit and arguments is not None and arguments.starter is not None
         return EXIT_REFUSED if named or isinstance(error, UserError) else EXIT_FAILED
     except MemoryError:
         say("There is not enough memory to go on; close other programs and try again.")
@@ -116,11 +131,11 @@ def tell(arguments: argparse.Namespace) -> dict[str, Any]:
         if media.note:
             print(media.note)
 
-    from app.predictors import build, canvas_of
+    from app.predictors import build, canvas_of, check
 
     settings = Settings.from_environment(model=arguments.starter)
     if settings.predictor == DEFAULT_PREDICTOR:
-        check_folder(Path(settings.model))  # again in loading, but that takes seconds to begin
+        check(settings.model)  # again in loading, but that takes seconds to begin
     predictor = build(settings.predictor, settings.model)
     for wish in arguments.steer:
         check_words(predictor, wish)
@@ -138,6 +153,7 @@ def tell(arguments: argparse.Namespace) -> dict[str, Any]:
     if beginning.frames is None:
         drawn = draw(predictor, StoryContext(), beginning.words, "cut", arguments.seed, "The beginning")
         scene, seconds, fps = scene_of(drawn), drawn.seconds, drawn.fps
+        how = drawn.how
     else:
         scene, seconds, fps = beginning, 0.0, canvas_of(predictor).fps
     book.add(scene, fps, seconds)
@@ -148,8 +164,11 @@ def tell(arguments: argparse.Namespace) -> dict[str, Any]:
         words = think(predictor, context, steer, seed)
         print(f"{number}. {words}", flush=True)
         drawn = draw(predictor, context, words, "continue", seed, f"Scene {number} of {arguments.scenes}")
+        how = drawn.how
         book.add(scene_of(drawn), drawn.fps, drawn.seconds)
     reel = book.close()
+    if how:
+        print(f"Drawn in this mode: {how}.")
     print(f"The reel of {len(book.told)} scenes: {reel}", flush=True)
     return {
         "story": book.told[0].scene.words,
@@ -158,6 +177,7 @@ def tell(arguments: argparse.Namespace) -> dict[str, Any]:
             for told in book.told[1:]
         ],
         "reel": str(reel),
+        "how": how,
     }
 
 

@@ -1,7 +1,8 @@
 """How the worker gets its model. The only place of the app that knows where a Predictor comes from.
 
 `settings.predictor` names a function "module:function"; it is called with `settings.model` and returns a Predictor.
-The default loads a folder in hub layout; tests name a fake of their own here and nowhere below.
+The default loads a folder in hub layout, or the published weights that a bank.json names; tests name a fake of their
+own here and nowhere below.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nsp_core.banks import file
 from nsp_core.checkpoint import check_folder
 from nsp_core.errors import CheckpointMismatch, ConfigError, ModelUnavailable, WhatNextError
 from nsp_core.types import Predictor
@@ -30,16 +32,16 @@ class Canvas:
 
 
 def load(spec: str) -> Predictor:
-    """The pipeline in the folder `spec`. Imports torch; only ever called in the process that draws.
+    """The pipeline in the folder or bank.json `spec`. Imports torch; only ever called in the process that draws.
 
     Raises ModelUnavailable or CheckpointMismatch, one sentence each: the libraries below have dozens of ways to say so.
     """
-    if not Path(spec).is_dir():
-        raise ModelUnavailable(
-            f"There is no model folder {spec}: get the whole checkout again, or name another one with --starter."
-        )
-    check_folder(Path(spec))  # before torch, which takes seconds
+    check(spec)  # before torch, which takes seconds
     try:
+        if bank := file.find(spec):
+            from nsp_core.banks.load import load as load_bank
+
+            return load_bank(file.read(bank), file.folder_of)
         from nsp_core.pipeline import NextScenePipeline
 
         return NextScenePipeline.from_pretrained(spec)
@@ -57,6 +59,19 @@ def load(spec: str) -> Predictor:
         raise CheckpointMismatch(
             f"The model folder {spec} is damaged or of another version ({cause}): copy the whole folder again."
         ) from error
+
+
+def check(spec: str) -> None:
+    """Whether `spec` names a model at all, and what is missing if it is not whole."""
+    bank = file.find(spec)
+    if bank is not None:
+        file.read(bank)
+    elif not Path(spec).is_dir():
+        raise ModelUnavailable(
+            f"There is no model folder {spec}: get the whole checkout again, or name another one with --starter."
+        )
+    else:
+        check_folder(Path(spec))
 
 
 def build(predictor: str, model: str) -> Predictor:

@@ -32,7 +32,7 @@ class Settings:
     """All settings of one running program. Times are in seconds."""
 
     data_dir: Path
-    model: str = str(STARTER)  # a folder in hub layout; what `predictor` is called with
+    model: str = str(STARTER)  # a folder in hub layout, or a bank.json; what `predictor` is called with
     predictor: str = DEFAULT_PREDICTOR  # "module:function" that returns a nsp_core.types.Predictor
     safe_model: str = str(STARTER)  # what stands in when `model` cannot be loaded, with its predictor
     safe_predictor: str = DEFAULT_PREDICTOR
@@ -128,7 +128,7 @@ class Settings:
         values = _typed(given, "the environment")
         values.setdefault("data_dir", default_data_dir())
         values.update(_typed({k: v for k, v in overrides.items() if v is not None}, "the call"))
-        if Path(values.setdefault("model", cls.model)).is_dir():  # the worker runs in another folder than this process
+        if Path(values.setdefault("model", cls.model)).exists():  # the worker runs in another folder than this process
             values["model"] = str(Path(values["model"]).resolve())
         return cls(**values)
 

@@ -19,7 +19,7 @@ from diffusers import DiffusionPipeline
 from torch import Tensor
 
 from nsp_core import checkpoint, flow, prompts
-from nsp_core.errors import Cancelled, OutsideLanguage, UserError
+from nsp_core.errors import Cancelled, UserError
 from nsp_core.judges import Verdict
 from nsp_core.language import Language
 from nsp_core.latents import (
@@ -35,6 +35,7 @@ from nsp_core.memory import ends, last_seen, words_of
 from nsp_core.model.vision_language import Prompt, Written, prepare, query_states, write
 from nsp_core.opinion import opinion
 from nsp_core.sampler import Step, denoise
+from nsp_core.telling import tell
 from nsp_core.types import (
     Description,
     Frames,
@@ -104,6 +105,7 @@ class NextScenePipeline(DiffusionPipeline):
         )
         self.language: Language | None = None
         self.fingerprint = "unsaved"
+        self.how = ""
         self.geometry = check_geometry(
             Geometry(width, height, num_frames, vae.spatial_compression_ratio, vae.temporal_compression_ratio)
         )
@@ -147,41 +149,7 @@ class NextScenePipeline(DiffusionPipeline):
 
         Only words that `act` draws are told. Raises OutsideLanguage for a wish that is not understood.
         """
-        if steer is not None and self.language:
-            self.language.check(steer)
-        task = self.dialect.next if steer is None else self.dialect.steer.format(words=self.plain(steer))
-        prompt = self.prompt(context, task)
-        told: set[str] = set()
-        number, tries = 0, 0
-        while number < alternatives and tries < 4 * alternatives:
-            warm = {} if tries == 0 else {"temperature": 1.0 + 0.1 * tries, "top_p": 0.95}
-            text = ""
-            for piece in write(
-                self.vision_language, self.processor, prompt, seed=seed + tries, should_stop=should_stop, **warm
-            ):
-                text = piece.text
-                fresh = not any(t.startswith(text) for t in told)
-                if text.startswith(prompts.UNKNOWN[:12]):
-                    if tries == 0:
-                        self.decline(steer)
-                    break
-                if piece.done and text and text not in told:
-                    if self.language and self.language.unknown(text):
-                        break  # garbled: `act` would refuse it
-                    told.add(text)
-                    yield Thought(number, text, True, piece.score)
-                    number += 1
-                elif fresh and not piece.done:
-                    yield Thought(number, text)
-            tries += 1
-        if not number and self.language:
-            self.decline(steer)
-
-    def decline(self, steer: str | None) -> None:
-        examples = self.language.examples if self.language else ()
-        known = f" I know the picture-book world, for example: {examples[0]}" if examples else ""
-        what = "how this goes on" if steer is None else f"'{steer}'"
-        raise OutsideLanguage(f"I don't know that yet: {what}.{known}", examples)
+        return tell(self, context, steer=steer, alternatives=alternatives, seed=seed, should_stop=should_stop)
 
     # -- pictures -------------------------------------------------------------------------------------------------
 
@@ -199,24 +167,24 @@ class NextScenePipeline(DiffusionPipeline):
             conditions = self.encode_condition(request.context, request.words)
             reference = self.encode_reference(request.context) if request.mode == "continue" else None
             # 3 noise
-            x = self.prepare_noise(options.seed)
+            x = self.prepare_noise(options.seed, reference)
             # 4 denoise
             final: Step | None = None
             for final in denoise(
                 lambda x, sigma: self.velocity(x, sigma, conditions, reference, float(options.guidance or 1)),
                 x,
-                flow.sigma_schedule(steps, float(options.shift or 1)),
+                self.sigmas(options),
             ):
                 if should_stop and should_stop():
                     raise Cancelled("Stopped while the pictures were being drawn.")
                 show = options.preview_every and final.index % options.preview_every == 0 and final.index < steps
-                preview = self.decode(self.to_latents(final.clean, reference)) if show else None
+                preview = self.frames_of(self.to_latents(final.clean, reference), reference) if show else None
                 yield Progress("draw", final.index, steps, preview)
             assert final is not None
             # 5 decode
             latents = self.to_latents(final.x, reference)
             yield Progress("decode", steps, steps)
-            frames = self.decode(latents)
+            frames = self.frames_of(latents, reference)
         yield NextScene(
             words=request.words,
             frames=frames,
@@ -226,6 +194,7 @@ class NextScenePipeline(DiffusionPipeline):
             options=options,
             seconds=time.monotonic() - started,
             fingerprint=self.fingerprint,
+            how=self.how,
         )
 
     def judge(self, context: StoryContext, scene: Scene) -> Verdict:
@@ -294,9 +263,12 @@ class NextScenePipeline(DiffusionPipeline):
 
     def encode_condition(self, context: StoryContext, words: str) -> tuple[Tensor, Tensor]:
         """-> the connector's output for the scene and for the null prompt, each (1, Q, caption_channels)."""
-        # without words the model has to find out by itself what comes: the paper's setting, as its stages train it
+        return self.read(self.prompt_to_draw(context, words)), self.null_condition()
+
+    def prompt_to_draw(self, context: StoryContext, words: str) -> Prompt:
+        """Without `words` the model has to find out by itself what comes: the paper's setting, as stages train it."""
         task = self.dialect.draw.format(words=self.plain(words)) if words.strip() else self.dialect.next
-        return self.read(self.prompt(context, task)), self.null_condition()
+        return self.prompt(context, task)
 
     def null_condition(self) -> Tensor:
         """Guidance's other side: an empty prompt through the reader with the same queries."""
@@ -356,7 +328,15 @@ class NextScenePipeline(DiffusionPipeline):
         kept, lost = (back - frame).square().mean(), (rough - frame).square().mean()
         return float(10 * torch.log10(lost.clamp(min=1e-6) / kept.clamp(min=1e-6)))
 
-    def prepare_noise(self, seed: int) -> Tensor:
+    def sigmas(self, options: SamplingOptions) -> Tensor:
+        """(steps + 1,) from 1 to 0."""
+        return flow.sigma_schedule(int(options.steps or 1), float(options.shift or 1))
+
+    def frames_of(self, latents: Tensor, reference: Tensor | None) -> Frames:  # noqa: ARG002
+        """The clip's pictures; with a reference, the first of them is the last one that was."""
+        return self.decode(latents)
+
+    def prepare_noise(self, seed: int, reference: Tensor | None = None) -> Tensor:  # noqa: ARG002
         """Drawn on the CPU in fp32, so that a seed means the same on every device."""
         generator = torch.Generator("cpu").manual_seed(seed)
         shape = (1, self.vae.config.latent_channels, *self.geometry.latent_shape)

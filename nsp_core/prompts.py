@@ -15,6 +15,24 @@ MAX_SCENES = 12  # scenes of a path whose words are read
 PAPER_INSTRUCTION = "Please generate a video showing what happens after this scene: {scene}"
 
 
+# ours: the instruction with the words of what is to come, when they are known (the paper's model has to guess them)
+PAPER_TOLD = PAPER_INSTRUCTION + "\nIn the video: {words}"
+
+# ours: the paper's task, asked of a reader that was never trained for it; what is wanted of the answer are the criteria
+# of the paper's Template 10.1
+WRITE_NEXT = """\
+{story}
+Before the video is made, write what it shows: one clearly new moment that follows causally from the scene, with other \
+actions, progress or consequences, and as little repetition of the scene as can be. Use one or two plain sentences in \
+the present tense that can be understood alone: who and what is seen, where, and what happens.{wish}
+Answer with JSON only: {{"scene": "..."}}"""
+WISH = ' It must show this: "{words}".'
+WRITE_SEEN = """\
+Describe what is seen in one or two plain sentences in the present tense: who and what, where, and what happens. No \
+guesses about what came before or comes next, nothing about style or quality.
+Answer with JSON only: {"scene": "..."}"""
+
+
 @dataclass(frozen=True)
 class Dialect:
     """How a story and a task become the text of one user message. `story` joins lines written with `scene`."""

@@ -1,43 +1,78 @@
-"""What a machine can run: tiers from the starter to a card with 80 GB, and what each of them needs.
+"""What a machine can run: tiers from the starter to a card with 80 GB, what each is made of, and what it needs.
 
-Figures are sums over the published sizes of the parts ("computed"), except where a run or the paper gave them; every
-figure says which. Knows nothing of how a model is loaded.
+Memory and disk are sums over the published sizes of the parts ("computed"), except where a run or the paper gave them;
+every figure says which. Knows nothing of how a model is loaded, nor of what is on the disk.
 
-Parameters in thousand million: Qwen2.5-VL 3B 3.75 and 7B 8.29 (model cards; of these .67 in the vision tower and .31
-or 1.09 in embeddings, which NF4 leaves in bfloat16), LTX-Video 0.9.0's transformer 1.92, its autoencoder .42, the
-connector .03. NF4 takes .53 bytes a parameter with its scales; bfloat16 two.
+Parameters in thousand million: Qwen2.5-VL 3B 3.75 and 7B 8.29 (of these .67 in the vision tower and .31 or 1.09 in the
+embeddings and the head, which NF4 leaves in bfloat16), the T5 v1.1 XXL encoder 4.76 (.13 in embeddings), LTX-Video
+0.9.0's transformer 1.92 and its autoencoder .42, the connector .03. NF4 takes .53 bytes a parameter with its scales.
+A scene's arithmetic: 50 steps with guidance over 3,510 tokens are 1,470 TFLOP, done at .36 of the card's dense bfloat16
+rate, which is what the paper's 13 s on an A100 come to (Table 8).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
 
-from nsp_core.hardware import Device, Hardware
+from nsp_core.errors import ConfigError
+from nsp_core.hardware import Device
+from nsp_core.model.spec import BankSpec, HubModel, Mode
 
 GB = 10**9
 Obtained = Literal["measured", "computed", "paper"]
 
-_QWEN_7B, _QWEN_7B_NF4 = 16.6, 7.0
-_QWEN_3B_NF4 = 3.4
-_DRAWER = 4.8  # transformer, autoencoder and connector in bfloat16
+# Commits that several public projects pin (searched for on 2026-11-21; the hub itself could not be asked from where
+# this was written). 8984fa25's diffusers folders hold 0.9.0: four stages in the autoencoder, none told the time.
+_QWEN_FILES = ("*.json", "*.txt", "*.safetensors")
+QWEN_7B = HubModel("Qwen/Qwen2.5-VL-7B-Instruct", "cc594898137f460bfe9f0759e9844b3ce807cfb5", _QWEN_FILES)
+QWEN_3B = HubModel("Qwen/Qwen2.5-VL-3B-Instruct", "66285546d2b821cf421d4f5eb2576359d3770cd3", _QWEN_FILES)
+_DRAWER_FILES = (
+    "model_index.json",
+    "scheduler/*.json",
+    "transformer/*.json",
+    "transformer/*.safetensors",
+    "vae/*.json",
+    "vae/*.safetensors",
+)
+_T5_FILES = ("text_encoder/*.json", "text_encoder/*.safetensors", "tokenizer/*")
+_LTX, _LTX_COMMIT = "Lightricks/LTX-Video", "8984fa25007f376c1a299016d0957a37a2f797bb"
+LTX_WITH_T5 = HubModel(_LTX, _LTX_COMMIT, (*_DRAWER_FILES, *_T5_FILES))
+LTX = HubModel(_LTX, _LTX_COMMIT, _DRAWER_FILES)
+
+# GB: (bfloat16, NF4)
+_READER = {QWEN_7B.repo: (16.6, 7.0), QWEN_3B.repo: (7.5, 3.4)}
+_T5 = (9.5, 4.2)  # in 4 bits its feed-forward outputs stay in bfloat16: 1.01 of the 4.76
+_TRANSFORMER, _AUTOENCODER, _CONNECTOR = 3.85, 0.84, 0.06
+_READING = (2.0, 1.0)  # what reading needs beside the weights: layers in bfloat16, or one of them at a time from 4 bits
 _ROOM = 5.0  # what a scene of 65 frames at 832x480 needs beside the weights: the paper's 26.4 less its weights
 _ROOM_TILED = 2.0  # the same, decoded in tiles
+_BLOCKS_AT_ONCE = 0.6  # of a transformer whose layers come when they are needed
+# As stored: Qwen in bfloat16; LTX's folders counted in 32 bits (T5's four files of up to 5 GB are). What is fetched
+# is asked of the hub first; this is for planning.
+_ON_DISK = {QWEN_7B.repo: 16.6, QWEN_3B.repo: 7.5, "t5": 19.1, "ltx": 9.4}
+
+_SCENE_TFLOP, _SHARE = 1470.0, 0.36
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A number and where it comes from."""
+    """A number and where it comes from. `on`: the card that a time is for."""
 
     value: float
     obtained: Obtained
+    on: str = ""
 
 
 @dataclass(frozen=True)
 class Tier:
-    """`memory` in GB on the device, `disk` in GB, `seconds` a scene of the tier's own size (None: not known yet).
+    """`memory` in GB on the device and `host` in GB of the computer's own; `disk` in GB; `seconds` for a scene of the
+    tier's own size (None: not known). `card`: the GB of the smallest card that it is chosen for by itself; a person may
+    try it on less, as long as `memory` says that it can be. `spec` None: the model that ships, which no banks make up.
 
-    `published`: whether weights for it can be had at all.
+    `published`: whether weights for it can be had by anybody. In cascade mode they can; unified mode also wants our
+    connector, which nobody has trained at this size yet.
     """
 
     name: str
@@ -49,24 +84,104 @@ class Tier:
     seconds: Figure | None
     needs_cuda: bool
     published: bool
+    spec: BankSpec | None = None
+    host: float = 0.0
+    card: int = 0
+
+    @property
+    def models(self) -> tuple[HubModel, ...]:
+        """What has to be fetched."""
+        if self.spec is None:
+            return ()
+        bridge = (self.spec.connector,) if isinstance(self.spec.connector, HubModel) else ()
+        return (self.spec.reader, self.spec.drawer, *bridge)
 
     def fits(self, device: Device) -> bool:
         if self.needs_cuda and device.kind != "cuda":
             return False
-        return self.memory.value * GB <= device.memory
+        return max(self.memory.value, self.card) * GB <= device.memory
+
+    def in_mode(self, mode: Mode, connector: Path | HubModel | None = None) -> Tier:
+        """The same banks in the other mode. Raises ConfigError for the starter, and for unified without a connector."""
+        if self.spec is None:
+            raise ConfigError("The starter has one mode, its own: choose a bigger tier, or leave the mode out.")
+        if mode == "unified" and connector is None:
+            raise ConfigError(
+                "Unified mode needs a trained connector for these banks, which nobody has published: name a folder "
+                "with one, or use cascade mode."
+            )
+        if mode == "cascade":
+            return self if self.spec.mode == mode else tier_called(self.name)
+        spec = replace(self.spec, mode=mode, connector=connector, drawer=LTX)
+        figures: dict[str, Any] = {
+            "memory": Figure(needs(spec).device, "computed"),
+            "disk": Figure(needs(spec).disk, "computed"),
+        }
+        if self.name in ("gpu-40", "gpu-80"):  # the paper has everything on the card, in bfloat16, on an A100
+            figures |= {"memory": Figure(26.4, "paper"), "seconds": Figure(13.0, "paper", "A100")}
+        return replace(self, spec=spec, host=needs(spec).host, **figures)
 
 
-def _big(name: str, reader: str, memory: float, disk: float, seconds: Figure | None = None) -> Tier:
+@dataclass(frozen=True)
+class Needs:
+    """GB: on the device at the same time, in the computer's memory beside that, on the disk."""
+
+    device: float
+    host: float
+    disk: float
+
+
+def needs(spec: BankSpec) -> Needs:
+    """Computed from the parts: the largest stage where one follows the other, their sum where all stay.
+
+    The stages: the reader reads and writes; T5 reads that (cascade); the transformer draws; the autoencoder decodes.
+    """
+    bits = 1 if spec.four_bits else 0
+    wide = 2.0 if spec.dtype == "float32" else 1.0
+    size = 1.0 if bits else wide
+    reader = _READER.get(spec.reader.repo, _READER[QWEN_7B.repo])[bits] * size
+    text = _T5[bits] * size if spec.mode == "cascade" else 0.0
+    drawer = (_TRANSFORMER + _AUTOENCODER + (_CONNECTOR if spec.mode == "unified" else 0.0)) * wide
+    room = _room_for(spec) * wide
+    disk = _ON_DISK.get(spec.reader.repo, 16.6) + _ON_DISK["ltx"] + (_ON_DISK["t5"] if spec.mode == "cascade" else 0.0)
+    if spec.offload == "none":
+        return Needs(round(reader + text + drawer + room, 1), 0.0, round(disk, 1))
+    stages = [reader + _READING[bits], text + 0.5, drawer + room]
+    host = reader + text
+    if spec.offload == "group":
+        stages[2] = (_BLOCKS_AT_ONCE + _AUTOENCODER) * wide + room
+        host += _TRANSFORMER * wide
+    return Needs(round(max(stages), 1), round(host, 1), round(disk, 1))
+
+
+def _room_for(spec: BankSpec) -> float:
+    """Grows with the scene: attention and decoding work on all of its tokens. Decoded in tiles, the part that is
+    decoded at once stays the same."""
+    share = (spec.frames * spec.width * spec.height) / (65 * 832 * 480)
+    return _ROOM_TILED * max(1.0, 0.5 + 0.5 * share) if spec.tiled else _ROOM * share
+
+
+def _seconds(card: str, tflops: float) -> Figure:
+    """`tflops`: the dense bfloat16 rate in the card's data sheet."""
+    return Figure(float(round(_SCENE_TFLOP / (_SHARE * tflops))), "computed", card)
+
+
+def _big(name: str, reader: str, model: HubModel, seconds: Figure, **how: Any) -> Tier:
+    spec = BankSpec("cascade", model, LTX_WITH_T5, **how)
+    need = needs(spec)
     return Tier(
         name,
         reader,
-        "LTX-Video 0.9.0, 1.9 thousand million numbers",
+        "LTX-Video 0.9.0, 1.9 thousand million numbers, with its own T5",
         "65 frames at 832x480",
-        Figure(round(memory, 1), "paper" if name.startswith("gpu-40") else "computed"),
-        Figure(disk, "computed"),
+        Figure(need.device, "computed"),
+        Figure(need.disk, "computed"),
         seconds,
         needs_cuda=True,
-        published=False,
+        published=True,
+        spec=spec,
+        host=need.host,
+        card=int(name.removeprefix("gpu-")),
     )
 
 
@@ -82,19 +197,47 @@ TIERS: tuple[Tier, ...] = (
         needs_cuda=False,
         published=True,
     ),
-    _big("gpu-8", "Qwen2.5-VL 3B in 4 bits, freed before drawing", _DRAWER + _ROOM_TILED, 12.4),
+    _big(
+        "gpu-8",
+        "Qwen2.5-VL 3B in 4 bits, freed before drawing",
+        QWEN_3B,
+        _seconds("RTX 4060", 30.2),
+        four_bits=True,
+        offload="group",
+        tiled=True,
+    ),
     _big(
         "gpu-12",
         "Qwen2.5-VL 7B in 4 bits, freed before drawing",
-        max(_QWEN_7B_NF4 + 1.0, _DRAWER + _ROOM),
-        21.4,
+        QWEN_7B,
+        _seconds("RTX 4070", 58.3),
+        four_bits=True,
+        offload="in_turn",
+        tiled=True,
     ),
-    _big("gpu-16", "Qwen2.5-VL 7B in 4 bits", _QWEN_7B_NF4 + _DRAWER + _ROOM_TILED, 21.4),
-    _big("gpu-24", "Qwen2.5-VL 7B, freed before drawing", _QWEN_7B + 2.0, 21.4),
-    _big("gpu-40", "Qwen2.5-VL 7B", 26.4, 21.4, Figure(13.0, "paper")),
+    _big(
+        "gpu-16",
+        "Qwen2.5-VL 7B in 4 bits, freed before drawing",
+        QWEN_7B,
+        _seconds("RTX 4080", 97.5),
+        four_bits=True,
+        offload="in_turn",
+    ),
+    _big(
+        "gpu-24",
+        "Qwen2.5-VL 7B, freed before drawing",
+        QWEN_7B,
+        _seconds("RTX 4090", 165.2),
+        offload="in_turn",
+    ),
+    _big("gpu-40", "Qwen2.5-VL 7B", QWEN_7B, _seconds("A100", 312.0), tiled=True),
+    _big("gpu-80", "Qwen2.5-VL 7B", QWEN_7B, _seconds("H100", 989.0)),
 )
 
 
-def fitting(hardware: Hardware) -> tuple[Tier, ...]:
-    """Those that this machine has the memory for, the smallest first. The starter is always among them."""
-    return tuple(one for one in TIERS if one.name == "starter" or any(one.fits(device) for device in hardware.devices))
+def tier_called(name: str) -> Tier:
+    """Raises ConfigError for a name that there is not."""
+    for one in TIERS:
+        if one.name == name:
+            return one
+    raise ConfigError(f"There is no tier {name!r}; there are {', '.join(one.name for one in TIERS)}.")

@@ -103,6 +103,7 @@ class NextScene:
     options: SamplingOptions
     seconds: float
     fingerprint: str
+    how: str = ""  # which way words became pictures and why, one sentence; "" where there is only one way
 
 
 class Predictor(Protocol):

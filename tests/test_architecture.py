@@ -28,6 +28,11 @@ TORCH_FREE_CORE = (
     "nsp_core.prompts",
     "nsp_core.hardware",
     "nsp_core.tiers",
+    "nsp_core.fit",
+    "nsp_core.weights.cache",
+    "nsp_core.weights.fetch",
+    "nsp_core.weights.hub",
+    "nsp_core.weights.verify",
     "nsp_core.drift",
 )
 # The modules of app that run inside the model's own process.

@@ -42,7 +42,10 @@ def assemble(vae_run: Path, reader_run: Path, generator_run: Path | None) -> Nex
         transformer = build.transformer(
             config.width, config.layers, config.heads, condition=reader_config.caption_channels
         )
+        queries = reader.connector.queries.clone()
         put_average(Generator(reader.connector, transformer), generator_run)
+        # the reader's own: a generator knows only their states, and a reader that went on learning has moved them
+        reader.connector.queries.copy_(queries)
         scale = load_file(generator_run / "residual_scale.safetensors")["residual_scale"].tolist()
     pipeline = NextScenePipeline(
         vision_language=reader.model,

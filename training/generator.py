@@ -38,6 +38,7 @@ from training.loop import LoopConfig
 from training.picturebook.rules import RULES, enabled, step
 from training.picturebook.words import TRAIN_VARIANTS, describe, tell
 from training.picturebook.world import Event, World
+from training.plan.machine import PlanConfig
 from training.reader_data import Moment, ends_of, pictures, story_words
 from training.vae import to_tensor
 
@@ -66,11 +67,13 @@ class GeneratorConfig:
     layers: int = 6
     heads: int = 4
     compile: bool = True
+    recompute: bool = False  # gradient checkpointing: less memory, a forward pass more
     threads: int = 2
     device: str = "cpu"
     workers: int = 0  # processes that draw the cache's clips; 0 draws them in this one
     minutes: float = math.inf
     init: Path | None = None
+    plan: PlanConfig = PlanConfig()
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,9 @@
 Stages: vae, reader, generator made the starter. The paper's recipe: drawer (what is there before), pt1, pt2, pt3, sft,
 grpo. `train all --config DIR` runs the stages of a folder one after the other; there `STAGE.key=value` is for one of
 them, and --out DIR puts everything below one folder. `train tiny` is the whole recipe in minutes, `train table` the
-paper's ablation in kind, in hours. A stage's config says where it reads and writes; checkpoints and data live outside
-the checkout. Exit code 0: done; 75: the piece ended (minutes=, SIGTERM), run the same command again to go on.
+paper's ablation in kind, in hours. `train plan --config FILE_OR_DIR` says what a config will cost (tokens, FLOP,
+memory, hours) and runs nothing. A stage's config says where it reads and writes; checkpoints and data live outside the
+checkout. Exit code 0: done; 75: the piece ended (minutes=, SIGTERM), run the same command again to go on.
 """
 
 from __future__ import annotations
@@ -21,14 +22,17 @@ from training.run import CONFIGS, RECIPE, STAGES, How, run, run_all
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="launch.py train", description=__doc__.splitlines()[0])
-    parser.add_argument("stage", choices=(*STAGES, "all", "tiny", "table"))
+    parser.add_argument("stage", choices=(*STAGES, "all", "tiny", "table", "plan"))
     parser.add_argument("--config", type=Path, help="a YAML file, or with `all` a folder of STAGE.yaml files")
     parser.add_argument("--resume", default="latest", metavar="HOW", help="latest, never, or a checkpoint's folder")
     parser.add_argument("--dry-run", action="store_true", help="print the resolved config and stop")
+    parser.add_argument(
+        "--check", action="store_true", help="make some examples of the stage's cache again and compare"
+    )
     parser.add_argument("--limit", type=int, metavar="N", help="take N steps at most: shows that everything runs")
     parser.add_argument("--out", type=Path, help="with `all`, `tiny` and `table`: one folder for everything")
     parser.add_argument("--cases", type=int, default=400, metavar="N", help="with `table`: held-out stories a row")
-    parser.add_argument("--json", action="store_true", help="with `tiny`, `table`: print one JSON object at the end")
+    parser.add_argument("--json", action="store_true", help="with `tiny`, `table`, `plan`: one JSON object at the end")
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     args = parser.parse_intermixed_args(argv)  # overrides may stand behind options
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # two torch processes on few cores stall each other otherwise
@@ -45,10 +49,19 @@ def main(argv: list[str] | None = None) -> int:
             if args.cases < 1:
                 raise UserError(f"--cases must be 1 or more, got {args.cases}.")
             return ablation.table(how, args.config, args.cases, args.json)
+        if args.stage == "plan":
+            from training.plan.report import report
+
+            return report(args.config or CONFIGS / "paper", args.overrides, args.json)
         if args.stage == "all":
             return run_all(args.config or CONFIGS / "lab", how)
         home = CONFIGS / ("lab" if args.stage in RECIPE else "starter")
-        return run(args.stage, args.config or home / f"{args.stage}.yaml", args.overrides, how)
+        file = args.config or home / f"{args.stage}.yaml"
+        if args.check:
+            from training.cache_check import check
+
+            return check(args.stage, file, args.overrides)
+        return run(args.stage, file, args.overrides, how)
     except UserError as error:
         print(error, file=sys.stderr)
         return 2

@@ -60,7 +60,8 @@ def train_reader(config: ReaderConfig, resume: bool) -> int:
     anchor = None
     if config.anchor is not None:
         _, _, anchor = load_reader(config.anchor)
-        reader.load_state_dict(anchor.state_dict())
+        if config.init is None:
+            reader.load_state_dict(anchor.state_dict())
         reader.connector.requires_grad_(False)
         anchor.to(config.device)
     reader.to(config.device)
@@ -205,6 +206,8 @@ def train_generator(config: GeneratorConfig, resume: bool) -> int:
 
 def learn_to_draw(objective: Any, settings: LoopConfig, config: Any, resume: bool) -> int:
     """The loop of every stage that moves a transformer; `config` has its out, device and minutes."""
+    if config.recompute:
+        objective.module.transformer.enable_gradient_checkpointing()
     # On CPUs the fused kernel's backward is slower than plain matrices; and where a rollout and an update are compared,
     # both must take the same kernel.
     with sdpa_kernel(SDPBackend.MATH) if config.device == "cpu" else nullcontext():

@@ -6,8 +6,12 @@ a trained model comes from `NextScenePipeline.from_pretrained`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+import importlib
+from collections.abc import Iterable, Mapping
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from nsp_core.errors import CheckpointMismatch
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKLLTXVideo, FlowMatchEulerDiscreteScheduler, LTXVideoTransformer3DModel
@@ -24,6 +28,29 @@ SPATIAL_RATIO, TEMPORAL_RATIO = 16, 4
 # https://huggingface.co/<id>: the published weights of the paper's parts
 QWEN_VL_7B = "Qwen/Qwen2.5-VL-7B-Instruct"
 LTX_VIDEO = "Lightricks/LTX-Video"
+
+# Published models that can be put in, by what their own files call them. A reader: the `model_type` of its config.json,
+# and the function that makes its processor of a folder where torchvision is missing. A drawer: the transformer's class
+# in its model_index.json. Each names a module: of a reader, `load_processor(folder)` where torchvision is missing; of a
+# drawer, `load(folder, ...)` and `of(parts)`. README, "Big models", says what a new one takes.
+READERS = {"qwen2_5_vl": "nsp_core.model.processor", "qwen3_vl": "nsp_core.banks.qwen3"}
+DRAWERS = {"LTXVideoTransformer3DModel": "nsp_core.banks.ltx"}
+
+
+def reader(family: str) -> Any:
+    """The module of a family of readers. Raises CheckpointMismatch for one that is not known."""
+    return _entry(READERS, family, "reader")
+
+
+def drawer(transformer: str) -> Any:
+    """The module of the drawers with this transformer. Raises CheckpointMismatch for one that is not known."""
+    return _entry(DRAWERS, transformer, "drawer")
+
+
+def _entry(registry: Mapping[str, str], name: str, role: str) -> ModuleType:
+    if name not in registry:
+        raise CheckpointMismatch(f"There is no {role} for {name} yet; known are {', '.join(sorted(registry))}.")
+    return importlib.import_module(registry[name])
 
 
 def autoencoder(width: int = 32, latent_channels: int = LATENT_CHANNELS) -> AutoencoderKLLTXVideo:

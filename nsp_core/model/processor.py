@@ -19,7 +19,6 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_res
 __all__ = ["FrameProcessor", "ProcessorMixin", "VisionLanguageProcessor", "load_processor", "patchify"]
 # diffusers looks for ProcessorMixin in the module of a component to learn how it is loaded
 
-HUB_CLASS, HUB_VIDEO_CLASS = "Qwen2_5_VLProcessor", "Qwen2VLVideoProcessor"
 _VIDEO_KEYS = ("size", "patch_size", "temporal_patch_size", "merge_size", "image_mean", "image_std")
 
 
@@ -63,12 +62,17 @@ class FrameProcessor(Qwen2VLImageProcessorPil):
             ]
         return out
 
+    def resized(self, _frames: int, height: int, width: int, factor: int, pixels: tuple[int, int]) -> tuple[int, int]:
+        """Multiples of `factor` near (height, width) with pixels[0] to pixels[1] pixels a frame."""
+        h, w = smart_resize(height, width, factor, *pixels)
+        return h, w
+
     def _normalised(self, clip: NDArray[np.uint8], size: dict[str, int], do_resize: bool) -> NDArray[np.float32]:
         _, height, width, _ = clip.shape
         h, w = height, width
         if do_resize:
             factor = self.patch_size * self.merge_size
-            h, w = smart_resize(height, width, factor, size["shortest_edge"], size["longest_edge"])
+            h, w = self.resized(len(clip), height, width, factor, (size["shortest_edge"], size["longest_edge"]))
         if (h, w) != (height, width):
             clip = np.stack([np.asarray(Image.fromarray(f).resize((w, h), Image.Resampling.BICUBIC)) for f in clip])
         if len(clip) % self.temporal_patch_size:
@@ -78,32 +82,39 @@ class FrameProcessor(Qwen2VLImageProcessorPil):
         return (scaled - mean) / deviation
 
 
-class VisionLanguageProcessor(Qwen2_5_VLProcessor):
-    """Qwen2.5-VL's processor with FrameProcessor in the place of the torchvision class."""
+class WithoutTorchvision:
+    """For a processor class of transformers: FrameProcessor in the place of the torchvision class."""
+
+    frame_processor: type[FrameProcessor] = FrameProcessor
+    hub_classes = ("Qwen2_5_VLProcessor", "Qwen2VLVideoProcessor")
 
     def check_argument_for_proper_class(self, name: str, argument: Any) -> Any:
         if name == "video_processor":
             return type(argument)
-        return super().check_argument_for_proper_class(name, argument)
+        return super().check_argument_for_proper_class(name, argument)  # type: ignore[misc]
 
     @classmethod
     def _get_arguments_from_pretrained(cls, path: str, processor_dict: Any = None, **_: Any) -> list[Any]:
         values = dict((processor_dict or {}).get("video_processor") or {})
-        older = Path(path) / "video_preprocessor_config.json"  # where older hub folders keep it
-        if not values and older.exists():
-            values = json.loads(older.read_text())
-        frames = FrameProcessor(**{k: values[k] for k in _VIDEO_KEYS if k in values})
+        for older in ("video_preprocessor_config.json", "preprocessor_config.json"):  # where hub folders keep it
+            if not values and (Path(path) / older).exists():
+                values = json.loads((Path(path) / older).read_text())
+        frames = cls.frame_processor(**{k: values[k] for k in _VIDEO_KEYS if k in values})
         return [Qwen2VLImageProcessorPil.from_pretrained(path), AutoTokenizer.from_pretrained(path), frames]
 
     def save_pretrained(self, save_directory: Any, **kwargs: Any) -> Any:
-        super().save_pretrained(save_directory, **kwargs)
+        super().save_pretrained(save_directory, **kwargs)  # type: ignore[misc]
         path = Path(save_directory) / "processor_config.json"
         values = json.loads(path.read_text())
-        values["processor_class"] = HUB_CLASS
+        values["processor_class"] = self.hub_classes[0]
         values["video_processor"].pop("image_processor_type", None)
-        values["video_processor"]["video_processor_type"] = HUB_VIDEO_CLASS
+        values["video_processor"]["video_processor_type"] = self.hub_classes[1]
         path.write_text(json.dumps(values, indent=2))
         return [str(path)]
+
+
+class VisionLanguageProcessor(WithoutTorchvision, Qwen2_5_VLProcessor):
+    """Qwen2.5-VL's."""
 
 
 def load_processor(path: str | Path) -> VisionLanguageProcessor:

@@ -31,6 +31,8 @@ class BankSpec:
     reader writes, the drawer reads the words with its own T5). `four_bits`: the reader's language model (and T5) as
     bitsandbytes NF4. `offload`: in_turn frees the reader before the drawer begins; group keeps the drawer's weights in
     the computer's memory and brings layers when they are needed. `tiled`: the autoencoder decodes in tiles.
+    `single_file`: the drawer's transformer and autoencoder as one file in the layout of its first release (and of
+    ComfyUI); the drawer's folder still says their sizes and has its T5.
     The scene: `frames` pictures of `width` x `height`, `fps` a second; `steps` Euler steps with CFG `guidance`.
     """
 
@@ -38,6 +40,7 @@ class BankSpec:
     reader: HubModel
     drawer: HubModel
     connector: Path | HubModel | None = None
+    single_file: Path | None = None
     four_bits: bool = False
     offload: Offload = "none"
     tiled: bool = False

@@ -31,16 +31,17 @@ class Prompt:
     clips: tuple[Frames, ...] = ()
 
 
-def prepare(processor: Any, prompts: Sequence[Prompt], multiple: int = 1) -> Inputs:
+def prepare(processor: Any, prompts: Sequence[Prompt], multiple: int = 1, begun: str = "") -> Inputs:
     """Tokens and vision patches of a left-padded batch, through the processor's own chat template.
 
-    `multiple` rounds the padded length up: kernels are prepared once a shape, so training wants few shapes.
+    `multiple` rounds the padded length up: kernels are prepared once a shape, so training wants few shapes. `begun` is
+    what the answer begins with.
     """
     texts = []
     for prompt in prompts:
         content = [{"type": "video"} for _ in prompt.clips] + [{"type": "text", "text": prompt.text}]
         messages = [{"role": "user", "content": content}]
-        texts.append(processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+        texts.append(processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True) + begun)
     clips = [clip for prompt in prompts for clip in prompt.clips]
     if clips:
         out = processor(
@@ -50,6 +51,7 @@ def prepare(processor: Any, prompts: Sequence[Prompt], multiple: int = 1) -> Inp
             pad_to_multiple_of=multiple,
             return_tensors="pt",
             return_mm_token_type_ids=True,
+            **getattr(processor, "reading", {}),
         )
     else:
         out = processor.tokenizer(texts, padding=True, pad_to_multiple_of=multiple, return_tensors="pt")
@@ -133,10 +135,12 @@ def write(
     top_p: float = 1.0,
     seed: int = 0,
     should_stop: ShouldStop | None = None,
+    begun: str = "",
 ) -> Iterator[Written]:
-    """Stream the answer to `prompt`, token by token. Raises Cancelled within one token of should_stop()."""
+    """Stream the answer to `prompt`, token by token, after the words `begun` that it is made to begin with. Raises
+    Cancelled within one token of should_stop()."""
     tokenizer = processor.tokenizer
-    inputs = {k: v.to(model.device) for k, v in prepare(processor, [prompt]).items()}
+    inputs = {k: v.to(model.device) for k, v in prepare(processor, [prompt], begun=begun).items()}
     position_ids = positions(model, inputs)
     place = int(position_ids.max()) + 1
     generator = torch.Generator().manual_seed(seed)

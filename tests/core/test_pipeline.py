@@ -333,7 +333,7 @@ def test_words_that_could_not_be_drawn_are_not_offered(
     def scripted(*_: object, seed: int, **__: object) -> Iterator[Written]:
         yield Written(sayings[seed % len(sayings)], True, -0.1)
 
-    monkeypatch.setattr("nsp_core.pipeline.write", scripted)
+    monkeypatch.setattr("nsp_core.telling.write", scripted)
     monkeypatch.setattr(pipeline, "language", LANGUAGE)
     assert [thought.text for thought in pipeline.think(story, alternatives=2)] == ["It rains."]
 
@@ -341,7 +341,7 @@ def test_words_that_could_not_be_drawn_are_not_offered(
 def test_nothing_but_garble_is_declined(
     pipeline: NextScenePipeline, story: StoryContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nsp_core.pipeline.write", lambda *_, **__: iter([Written("bxll", True, -9.0)]))
+    monkeypatch.setattr("nsp_core.telling.write", lambda *_, **__: iter([Written("bxll", True, -9.0)]))
     monkeypatch.setattr(pipeline, "language", LANGUAGE)
     with pytest.raises(OutsideLanguage):
         list(pipeline.think(story, alternatives=2))
@@ -352,7 +352,7 @@ def test_fillers_never_reach_the_reader(
 ) -> None:
     monkeypatch.setattr(pipeline, "language", replace(LANGUAGE, fillers=frozenset(["please", "now"])))
     asked: list[str] = []
-    monkeypatch.setattr("nsp_core.pipeline.write", lambda _m, _p, prompt, **_: asked.append(prompt.text) or iter(()))
+    monkeypatch.setattr("nsp_core.telling.write", lambda _m, _p, prompt, **_: asked.append(prompt.text) or iter(()))
     polite = StoryContext((replace(story.scenes[0], words="Please, it rains now."),))
     with pytest.raises(OutsideLanguage):
         list(pipeline.think(polite, steer="please, a red ball rolls"))

@@ -7,8 +7,9 @@ import sys
 import pytest
 
 from nsp_core import hardware
+from nsp_core.fit import fitting
 from nsp_core.hardware import Device, Hardware
-from nsp_core.tiers import GB, TIERS, fitting
+from nsp_core.tiers import GB, TIERS
 
 
 def machine(*cards: float) -> Hardware:
@@ -27,7 +28,7 @@ def test_memory_of_the_processor_is_no_card() -> None:
 
 @pytest.mark.parametrize(
     ("card", "largest"),
-    [(4, "starter"), (8.2, "gpu-8"), (12, "gpu-12"), (16.5, "gpu-16"), (24, "gpu-24"), (80, "gpu-40")],
+    [(4, "starter"), (8.2, "gpu-8"), (12, "gpu-12"), (16.5, "gpu-16"), (24, "gpu-24"), (42, "gpu-40"), (85, "gpu-80")],
 )
 def test_the_largest_tier_of_a_card(card: float, largest: str) -> None:
     assert fitting(machine(card))[-1].name == largest

@@ -47,18 +47,16 @@ def test_what_is_named_is_looked_for_part_by_part():
     def found(*things):
         return composition.parts(told, World("shore", "night", "clear", things))
 
-    assert found(red, cat) == {"objects": 1, "relation": 1, "colour": 1}
-    assert found(Thing(0, "ball", "resting", "blue"), cat) == {"objects": 1, "relation": 1, "colour": 0}
-    assert found(Thing(2, "ball", "resting", "red"), Thing(0, "cat", "awake")) == {
-        "objects": 1,
-        "relation": 0,
-        "colour": 1,
-    }
-    assert found(red) == {"objects": 0, "relation": 0, "colour": 1}
-    assert composition.parts(told, None) == {"objects": 0, "relation": 0, "colour": 0}
+    assert found(red, cat) == {"scene": 0, "objects": 1, "relation": 1, "colour": 1}  # it is night at the shore
+    assert composition.parts(told, told) == {"scene": 1, "objects": 1, "relation": 1, "colour": 1}
+    blue, turned = Thing(0, "ball", "resting", "blue"), (Thing(2, "ball", "resting", "red"), Thing(0, "cat", "awake"))
+    assert found(blue, cat) == {"scene": 0, "objects": 1, "relation": 1, "colour": 0}
+    assert found(*turned) == {"scene": 0, "objects": 1, "relation": 0, "colour": 1}
+    assert found(red) == {"scene": 0, "objects": 0, "relation": 0, "colour": 1}
+    assert composition.parts(told, None) == {"scene": 0, "objects": 0, "relation": 0, "colour": 0}
     alone = World("meadow", "day", "clear", (cat,))
-    assert composition.parts(alone, alone) == {"object": 1}
-    assert composition.parts(World("meadow", "day", "clear"), alone) == {}
+    assert composition.parts(alone, alone) == {"scene": 1, "object": 1}
+    assert composition.parts(World("meadow", "day", "clear"), alone) == {"scene": 0}
 
 
 @pytest.mark.skipif(not STARTER.is_dir(), reason="no starter in this checkout")

@@ -22,11 +22,13 @@ from nsp_core.errors import ConfigError, UserError
 from nsp_core.judges import Verdict
 from nsp_core.model import build
 from nsp_core.types import Description, Frames, NextScene, SamplingOptions, Scene, SceneRequest, StoryContext, Thought
+from tests import hub_layout
 from tests.core.judge_server import Running, Service
 from training.calibrate.pairs import judges_of, read_pairs
 from training.evaluate import nsp, sentences
 from training.evaluate.captioner import Caption, ReaderCaptioner, captioner_called
 from training.evaluate.main import main
+from training.models import open_to_measure
 
 EVERY = sentences.read_sentences()
 ASKED = nsp.Asked("abc", "off", 0, None, "v")
@@ -369,3 +371,43 @@ def test_what_cannot_be_measured_is_said_in_one_sentence(
     assert "--n must be" in refused("--checkpoint", str(model), *ask, "--n", "0")
     assert "There is no model in" in refused("--checkpoint", str(tmp_path), *ask)
     assert not service.asked and not (tmp_path / "none").exists()
+
+
+# --- published weights ----------------------------------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def banks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Qwen2.5-VL, LTX-Video and a connector in the hub's files, named by two bank files: with a connector, without."""
+    root = tmp_path_factory.mktemp("banks")
+    hub_layout.write_qwen(root / "qwen")
+    hub_layout.write_ltx(root / "ltx")
+    hub_layout.write_connector(root / "connector")
+    cascade = {"reader": "qwen", "drawer": "ltx", "dtype": "float32", "width": 96, "height": 64, "frames": 17}
+    (root / "cascade-bank.json").write_text(json.dumps(cascade))
+    (root / "unified-bank.json").write_text(json.dumps(cascade | {"connector": "connector"}))
+    return root
+
+
+def test_published_weights_are_asked_in_the_papers_words(banks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipeline: Any = open_to_measure(banks / "unified-bank.json", "cpu")
+    read: list[str] = []
+    whole = pipeline.read
+    monkeypatch.setattr(pipeline, "read", lambda prompt: read.append(prompt.text) or whole(prompt))
+    scene, _ = nsp.ask(pipeline, EVERY[0], "off", SamplingOptions(steps=1), 0)
+    assert scene is not None and scene.frames.shape == (17, 64, 96, 3)
+    assert read[0] == f"Please generate a video showing what happens after this scene: {EVERY[0].text}"
+    nsp.ask(pipeline, EVERY[0], "text", SamplingOptions(steps=1), 0)
+    assert EVERY[0].text in read[1:]
+
+
+def test_weights_without_a_connector_draw_words_only(
+    banks: Path, service: Service, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call = ["nsp", "--checkpoint", str(banks / "cascade-bank.json"), "--captioner", "own", "--judge", "server"]
+    call += ["--n", "2", "--steps", "1", "--json", "--device", "cpu"]
+    assert main([*call, "--clips", str(tmp_path / "off")]) == 2
+    assert "--think" in capsys.readouterr().err
+    assert main([*call, "--clips", str(tmp_path / "own"), "--think"]) == 0
+    result = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert result["undrawn"] == 2 and result["pass"]["mean"] == 0  # random weights have no scene to tell
+    scene, _ = nsp.ask(open_to_measure(banks / "cascade-bank.json", "cpu"), EVERY[0], "text", SamplingOptions(1), 0)
+    assert scene is not None and scene.words == EVERY[0].text

@@ -160,3 +160,33 @@ def test_held_out_examples_are_other_ones(folder):
     pipeline = open_model(folder / "start")
     texts = {example(pipeline, EXAMPLES, "next", n).prompt.text for n in range(6)}
     assert not texts & {example(pipeline, EXAMPLES, "next", HELD_OUT + n).prompt.text for n in range(6)}
+
+
+@pytest.mark.parametrize("name", ["pt1", "pt2"])
+def test_gradient_checkpointing_changes_no_gradient(folder, tmp_path, name):
+    def gradients(**settings) -> dict[str, torch.Tensor]:
+        config = config_for(folder, tmp_path, **settings)
+        pipeline = open_model(config.init)
+        objective = new_objective(TABLE[name], config, pipeline, shares_of(name, TABLE[name], config))
+        if config.recompute:  # as learn_to_draw does
+            objective.module.transformer.enable_gradient_checkpointing()
+        batch = objective.batch(np.random.default_rng(0))
+        objective.loss(batch, torch.Generator().manual_seed(0))[0].backward()
+        return {n: p.grad for n, p in objective.module.named_parameters() if p.grad is not None}
+
+    kept, again = gradients(), gradients(recompute=True)
+    assert kept.keys() == again.keys() and len(kept) > 5
+    assert [n for n in kept if not torch.equal(kept[n], again[n])] == []
+
+
+def test_what_stays_may_be_in_bfloat16_and_what_learns_is_fp32(folder, tmp_path):
+    config = config_for(folder, tmp_path, half=True)
+    config = replace(config, loop=replace(config.loop, autocast=True))
+    pipeline = open_model(config.init)
+    objective = new_objective(TABLE["pt1"], config, pipeline, {"image": 1.0})
+    kinds = {n: {p.dtype for p in getattr(pipeline, n).parameters()} for n in ("transformer", "connector", "vae")}
+    assert kinds == {"transformer": {torch.bfloat16}, "connector": {torch.float32}, "vae": {torch.bfloat16}}
+    before = {n: p.clone() for n, p in objective.module.named_parameters()}
+    assert loop.train(objective, config.loop, tmp_path) == 0
+    moved = {part_of(n) for n, p in objective.module.named_parameters() if not torch.equal(p, before[n])}
+    assert moved == {"queries", "bridge"}

@@ -55,6 +55,17 @@ def test_a_reader_takes_over_all_but_new_heads(tiny_runs, tmp_path):
         begin(tiny_runs.reader, train_reader, tmp_path / "refused", init=tmp_path / "broken")
 
 
+def test_an_anchor_gives_the_weights_only_where_no_others_are_named(tiny_runs, tmp_path):
+    anchor, config = tiny_runs.reader.out, tiny_runs.reader
+    _, processor, kept = load_reader(anchor)
+    other = {name: torch.full_like(v, 0.5) for name, v in reader_for(config, processor.tokenizer).state_dict().items()}
+    checkpoint.save(tmp_path / "other", 1, other, {}, {}, {})
+    alone = begin(config, train_reader, tmp_path / "alone", anchor=anchor).model
+    assert all(torch.equal(value, kept.state_dict()[name]) for name, value in alone.items())
+    both = begin(config, train_reader, tmp_path / "both", anchor=anchor, init=tmp_path / "other").model
+    assert all((value == 0.5).all() for value in both.values())
+
+
 def test_a_sharper_decoder_leaves_the_latents_alone(tiny_runs, tmp_path):
     """A cache and a generator stay valid: the encoder, and so the stamp, is that of the run that was built upon."""
     out = tmp_path / "sharp"

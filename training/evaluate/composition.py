@@ -4,6 +4,7 @@ object    one thing was named, and it is there
 objects   several were named, and all are there
 colour    of the things named with a colour, the share that is there in it
 relation  several were named, and each is where the sentence puts it, left, middle or right
+scene     everything is there and nothing else: place, light, weather, every thing as it was told
 event     a scene and what happens in it were told, and it ends as the rules say (the exact judge, first picture free)
 motion    mean change from frame to frame of these clips, of 255
 
@@ -32,7 +33,7 @@ from training.picturebook.world import Thing, World
 log = logging.getLogger(__name__)
 
 FIRST = HELD_OUT + 5000  # others than those of `eval told`
-FIGURES = ("object", "objects", "colour", "relation", "event", "motion")
+FIGURES = ("object", "objects", "colour", "relation", "scene", "event", "motion")
 Cases = dict[str, dict[str, list[float]]]  # figure -> story -> values
 
 
@@ -69,7 +70,7 @@ def parts(told: World, found: World | None) -> dict[str, float]:
     seen = {} if found is None else {thing.slot: thing for thing in found.things}
     kinds = [thing.kind for thing in seen.values()]
     there = all(kinds.count(kind) >= [t.kind for t in wanted].count(kind) for kind in {t.kind for t in wanted})
-    figures: dict[str, float] = {}
+    figures = {"scene": float(found is not None and found.seen() == told.seen())}
     if len(wanted) == 1:
         figures["object"] = float(there)
     if len(wanted) > 1:

@@ -28,6 +28,7 @@ from training.grpo.surrogate import PolicyConfig
 from training.judges import judge_called
 from training.loop import LoopConfig
 from training.models import leave_model, open_model
+from training.plan.machine import PlanConfig
 from training.stages import learn_to_draw
 
 log = logging.getLogger(__name__)
@@ -47,6 +48,9 @@ class GrpoConfig:
     policy: PolicyConfig = PolicyConfig()
     groups: int = 1  # scenes of one rollout
     updates: int = 1  # updates with the same candidates
+    recompute: bool = False  # gradient checkpointing: less memory, a forward pass more
+    half: bool = False  # what does not move is held in bfloat16 (masters of what does are fp32 always)
+    plan: PlanConfig = PlanConfig()
     threads: int = 2
     device: str = "cpu"
     minutes: float = math.inf
@@ -69,9 +73,11 @@ def train_grpo(config: GrpoConfig, resume: bool) -> int:
 
 
 def new_objective(config: GrpoConfig, pipeline: Any) -> GrpoObjective:
-    for part in pipeline.components.values():
+    for name, part in pipeline.components.items():
         if isinstance(part, torch.nn.Module):
             part.eval().requires_grad_(False)
+            if config.half and name not in ("connector", *config.policy.moves):
+                part.to(torch.bfloat16)
     module = Generator(pipeline.connector, pipeline.transformer)
     reference = copy.deepcopy(module) if config.policy.kl else None
     for name, parameter in module.named_parameters():

@@ -126,7 +126,7 @@ def make_cache(pipeline: Any, config: ExampleConfig, kind: Kind, folder: Path, h
     count = config.held_out if held_out else config.count(kind)
     first = HELD_OUT if held_out else 0
     null = read_queries(pipeline.vision_language, pipeline.processor, pipeline.connector.queries, [Prompt("")])[0]
-    path = folder / f"{kind}-{'held_out' if held_out else 'train'}-{name_of(pipeline, config, count)}.safetensors"
+    path = path_of(pipeline, config, kind, folder, held_out)
     if not path.is_file():
         folder.mkdir(parents=True, exist_ok=True)
         rows: dict[str, list[torch.Tensor]] = {"latents": [], "tails": [], "conditions": [], "labels": []}
@@ -146,6 +146,12 @@ def make_cache(pipeline: Any, config: ExampleConfig, kind: Kind, folder: Path, h
         log.info("%s: %d examples", path.name, count)
     rows_of = load_file(path)
     return Cache(null=null.float().cpu(), residual_scale=pipeline._scale.float().cpu(), **rows_of)
+
+
+def path_of(pipeline: Any, config: ExampleConfig, kind: Kind, folder: Path, held_out: bool) -> Path:
+    """Where such examples are kept: the name tells the weights and everything that was asked for."""
+    count = config.held_out if held_out else config.count(kind)
+    return folder / f"{kind}-{'held_out' if held_out else 'train'}-{name_of(pipeline, config, count)}.safetensors"
 
 
 def label(kind: Kind, one: Example) -> int:

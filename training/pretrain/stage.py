@@ -29,6 +29,7 @@ from nsp_core.model.connector import Connector
 from training.flow_matching import FlowConfig, Generator
 from training.loop import LoopConfig
 from training.models import leave_model, open_model
+from training.plan.machine import PlanConfig
 from training.pretrain.examples import HELD_OUT, KINDS, ExampleConfig, Kind, make_cache, prompts
 from training.pretrain.objective import StagedObjective
 from training.stages import learn_to_draw
@@ -75,6 +76,9 @@ class StageConfig:
     transformer: Sizes = Sizes()
     fresh: tuple[str, ...] | None = None  # None: as the table says
     moves: tuple[str, ...] | None = None  # None: as the table says
+    recompute: bool = False  # gradient checkpointing: less memory, a forward pass more
+    half: bool = False  # what does not move is held in bfloat16 (masters of what does are fp32 always)
+    plan: PlanConfig = PlanConfig()
     threads: int = 2
     device: str = "cpu"
     minutes: float = math.inf
@@ -88,6 +92,9 @@ def train_row(name: str, config: StageConfig, resume: bool) -> int:
     renew(pipeline, row.fresh if config.fresh is None else config.fresh, config.transformer)
     pipeline.to(config.device)
     objective = new_objective(row, config, pipeline, shares)
+    pipeline.vae.to("cpu")  # what they made is in the cache, and big ones take the place of many clips
+    if objective.reader is None:
+        pipeline.vision_language.to("cpu")
     code = learn_to_draw(objective, config.loop, config, resume)
     if code == 0:
         log.info("model: %s", leave_model(pipeline, objective.module, config.out))
@@ -98,7 +105,7 @@ def new_objective(row: Row, config: StageConfig, pipeline: Any, shares: dict[Kin
     caches = {k: make_cache(pipeline, config.examples, k, config.cache, False) for k in shares}
     held_out = {k: make_cache(pipeline, config.examples, k, config.cache, True) for k in shares}
     module = Generator(pipeline.connector, pipeline.transformer)
-    freeze(pipeline, module, row.moves)
+    freeze(pipeline, module, row.moves, config.half)
     objective = StagedObjective(
         *(config.flow, module),
         {k: c.to(config.device) for k, c in caches.items()},
@@ -109,16 +116,21 @@ def new_objective(row: Row, config: StageConfig, pipeline: Any, shares: dict[Kin
     if "queries" in row.moves:
         c = config.examples
         objective.reader = (pipeline.vision_language, pipeline.processor)
+        if config.recompute:
+            pipeline.vision_language.train()  # transformers recomputes in training only; there is no dropout in it
+            pipeline.vision_language.gradient_checkpointing_enable({"use_reentrant": False})
         objective.prompts = {k: prompts(pipeline, c, k, 0, c.count(k)) for k in shares}
         objective.held_out_prompts = {k: prompts(pipeline, c, k, HELD_OUT, c.held_out) for k in shares}
     return objective
 
 
-def freeze(pipeline: Any, module: Generator, moves: tuple[str, ...]) -> None:
-    """Only the parts of `moves` learn; everything else of the pipeline is fixed."""
-    for part in pipeline.components.values():
+def freeze(pipeline: Any, module: Generator, moves: tuple[str, ...], half: bool = False) -> None:
+    """Only the parts of `moves` learn, as fp32 masters; everything else is fixed, with `half` in bfloat16."""
+    for name, part in pipeline.components.items():
         if isinstance(part, torch.nn.Module):
             part.eval().requires_grad_(False)
+            if half and name not in ("connector", *moves):  # of the connector some learns always
+                part.to(torch.bfloat16)
     for name, parameter in module.named_parameters():
         parameter.requires_grad_(part_of(name) in moves)
 

@@ -13,7 +13,8 @@ from app.pages.place import Place
 from app.pages.wishes.person import Message, Person, Question
 from app.settings import STARTER
 from nsp_core import hardware
-from nsp_core.tiers import TIERS, Figure, Tier, fitting
+from nsp_core.fit import fitting
+from nsp_core.tiers import TIERS, Figure, Tier
 
 GB = 10**9
 _LOOK_EVERY = 10  # seconds: asking a graphics card takes a moment

@@ -21,6 +21,7 @@ from app.store import Store, open_store
 from tests.app.pack.conftest import copied
 from tests.app.pack.test_there_and_back import media_files, shelf
 
+Entries = dict[str, bytes]
 Change = Callable[[dict[str, Any]], None]
 
 

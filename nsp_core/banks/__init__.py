@@ -1,0 +1,1 @@
+"""The published models: Qwen-VL as the reader, LTX-Video as the drawer, with our connector between them or without."""

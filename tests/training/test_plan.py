@@ -1,0 +1,195 @@
+"""Plans: every formula against torch's own counter on the real classes, at test size and at the paper's; Table 8."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from nsp_core.errors import ConfigError
+from training.main import main
+from training.plan import meta
+from training.plan.plan import STATE, activations, scene, weights_memory
+from training.plan.plan import Step as PlanStep
+from training.plan.sizes import PAPER, T5_XXL, Bridge, Drawer, Language, TextEncoder, Tower
+from training.run import CONFIGS
+
+SMALL = Drawer(width=64, layers=2, heads=2, channels=16, condition=32)
+READER = Language(hidden=64, layers=2, intermediate=96, kv=32, vocabulary=50)
+
+
+@pytest.mark.parametrize("size", [SMALL, Drawer()], ids=["small", "paper"])
+def test_the_transformer_has_the_parameters_of_the_formula(size):
+    assert meta.parameters(meta.drawer(size)) == size.parameters
+
+
+@pytest.mark.parametrize("role", ["fixed", "learns", "through"])
+def test_flop_of_a_small_transformer_are_those_of_torchs_counter(role):
+    model, latents = meta.drawer(SMALL), (3, 4, 5)
+    counted = meta.flop(meta.draw(model, 2, latents, 7, role))
+    # what comes in first asks for no gradient: little of a model that learns, much of two blocks that do not
+    slack = {"fixed": 0.0, "learns": 0.01, "through": 0.25}[role]
+    assert counted == pytest.approx(2 * SMALL.forward(60, 7).step(role), rel=slack)
+
+
+def test_flop_of_the_papers_transformer_are_those_of_torchs_counter():
+    """14.71 TFLOP a forward pass at 3,510 + 256 tokens: the figure that the reference counted on its own."""
+    model, latents = meta.drawer(PAPER.drawer), PAPER.latents("video")
+    work = PAPER.drawer.forward(PAPER.tokens("video"), 256)
+    assert latents == (9, 15, 26) and PAPER.tokens("video") == 3510 and PAPER.tokens("image") == 256
+    assert work.forward / 1e12 == pytest.approx(14.71, rel=0.001)
+    for role in ("fixed", "learns", "through"):
+        for recompute in (False, True):
+            counted = meta.flop(meta.draw(model, 1, latents, 256, role, recompute))
+            if role != "fixed" or not recompute:
+                assert work.step(role, recompute) == pytest.approx(counted, rel=0.05), (role, recompute)
+
+
+def test_a_noise_level_for_every_token_is_counted():
+    """A continued clip has a given frame at timestep 0, so the time embedding is made for each token."""
+    model = meta.drawer(SMALL)
+    one = meta.flop(meta.draw(model, 1, (2, 3, 5), 7))
+
+    def per_token() -> None:
+        with torch.no_grad():
+            model(
+                hidden_states=torch.empty(1, 30, 16, device="meta", dtype=torch.bfloat16),
+                encoder_hidden_states=torch.empty(1, 7, 32, device="meta", dtype=torch.bfloat16),
+                timestep=torch.empty(1, 30, device="meta"),
+                encoder_attention_mask=None,
+                num_frames=2,
+                height=3,
+                width=5,
+                rope_interpolation_scale=(1.0, 1.0, 1.0),
+            )
+
+    assert meta.flop(per_token) == SMALL.forward(30, 7, 30).forward > one == SMALL.forward(30, 7).forward
+
+
+def test_flop_and_parameters_of_the_language_model_are_the_real_ones():
+    model = meta.language(READER)
+    assert meta.parameters(model) + 50 * 64 == READER.parameters  # the head for words is no part of that class
+    assert meta.flop(meta.read(model, 1, 24)) == READER.forward(24).forward
+    learns = meta.flop(meta.read(model, 1, 24, "learns"))
+    assert READER.forward(24).step("learns") == pytest.approx(learns, rel=0.001)
+    through = meta.flop(meta.read(model, 1, 24, "through"))
+    assert READER.forward(24).step("through") == pytest.approx(through, rel=0.001)
+
+
+def test_the_published_sizes_come_out_of_the_formulas():
+    """8.292 B is Qwen2.5-VL-7B's own count, 4.762 B that of T5 v1.1 XXL's encoder."""
+    assert PAPER.language.parameters + PAPER.tower.parameters == 8_292_166_656
+    assert T5_XXL.parameters == 4_762_310_656
+    assert meta.parameters(meta.autoencoder(None)) == 419_193_649
+
+
+def test_small_parts_have_the_parameters_of_their_formulas():
+    from transformers import T5Config, T5EncoderModel
+
+    from nsp_core.model.build import tiny_pipeline
+    from nsp_core.model.connector import Connector
+
+    text = TextEncoder(width=32, layers=2, intermediate=48, heads=2, head=16, vocabulary=60)
+    with torch.device("meta"):
+        config = T5Config(
+            d_model=32, d_ff=48, num_layers=2, num_heads=2, d_kv=16, vocab_size=60, feed_forward_proj="gated-gelu"
+        )
+        encoder, bridge = T5EncoderModel(config), Connector(8, 64, 32)
+    assert meta.parameters(encoder) == text.parameters
+    assert meta.parameters(bridge) == Bridge(8, 64, 32).parameters
+    vision = tiny_pipeline().vision_language.config.vision_config
+    tower = Tower(64, 1, vision.intermediate_size, 2 * 3 * 16 * 16, 1, 64)
+    assert meta.parameters(tiny_pipeline().vision_language.model.visual) == tower.parameters
+
+    def encode() -> None:
+        with torch.no_grad():
+            encoder(input_ids=torch.zeros(1, 9, dtype=torch.long, device="meta"))
+
+    assert meta.flop(encode) == text.forward(9).forward
+
+
+def test_memory_of_a_scene_is_that_of_table_8():
+    """26.4 and 14.9 GB. How trained parts are kept is not in the paper; in bfloat16 the first would be missed."""
+    ours, ltx = scene(PAPER).gib, scene(PAPER, text=T5_XXL).gib
+    assert ours == pytest.approx(26.4, rel=0.1) and ltx == pytest.approx(14.9, rel=0.1)
+    halved = ours - 2 * (PAPER.drawer.parameters + PAPER.bridge.parameters) / 2**30
+    assert halved < 0.9 * 26.4
+
+
+def test_peak_counts_what_is_alive_at_once_and_no_weights():
+    weight = torch.empty(1000, 1000, device="meta")
+
+    class Two(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = torch.nn.Parameter(weight)
+
+    def work() -> None:
+        with torch.no_grad():
+            x = torch.empty(10, 1000, device="meta")  # 40 kB
+            for _ in range(5):
+                x = x @ weight.T  # the old one is let go when the new one is there
+
+    assert meta.memory(Two(), work) == 80_000
+
+
+def test_gradient_checkpointing_saves_memory_and_costs_a_forward_pass():
+    step = PlanStep(PAPER, 1, {"video": 1.0}, "learns", None)
+    again = PlanStep(PAPER, 1, {"video": 1.0}, "learns", None, recompute=True)
+    assert activations(again) < activations(step) / 8
+    assert again.flop()["transformer"] - step.flop()["transformer"] == step.draw_work("video").forward
+
+
+def test_sharding_divides_what_learns_and_nothing_else():
+    kinds = {"half": True, "reader": False}
+    whole = weights_memory(PAPER, ("bridge", "transformer"), "adamw", 8, sharded=False, **kinds)
+    shard = weights_memory(PAPER, ("bridge", "transformer"), "adamw", 8, sharded=True, **kinds)
+    for what in ("weights that learn", "optimiser"):
+        assert shard[what] == whole[what] / 8
+    assert shard["weights that stay"] == whole["weights that stay"]
+    assert whole["optimiser"] / whole["weights that learn"] == STATE["adamw"] / 12
+
+
+def test_every_folder_of_configs_has_a_plan_and_the_papers_fits_its_machines(capsys):
+    assert main(["plan", "--config", str(CONFIGS / "paper"), "--json"]) == 0
+    result = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert [p["stage"] for p in result["plans"]] == ["pt1", "pt2", "pt3", "sft", "grpo"]
+    by = {p["stage"]: p for p in result["plans"]}
+    assert by["pt1"]["epochs"] == pytest.approx(3, rel=0.001) and by["pt2"]["epochs"] == pytest.approx(5, rel=0.001)
+    assert all(p["fits"] and 1 < p["hours"] < 200 for p in result["plans"])
+    assert main(["plan", "--config", str(CONFIGS / "lab"), "--json"]) == 0
+    lab = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert [p["stage"] for p in lab["plans"]] == ["drawer", "pt1", "pt2", "pt3", "sft", "grpo"]
+    assert main(["plan", "--config", str(CONFIGS / "starter" / "generator.yaml")]) == 0
+
+
+def test_a_plan_follows_the_config_and_says_when_it_is_too_much(tmp_path, capsys):
+    file = CONFIGS / "lab" / "sft.yaml"
+
+    def hours(*more: str) -> float:
+        main(["plan", "--config", str(file), "--json", "plan.machine=a100-80g", *more])
+        return json.loads(capsys.readouterr().out.splitlines()[-1])["hours"]
+
+    base, longer = hours(), hours("loop.steps=1600")
+    assert base < longer < 2 * base  # the cache is made once
+    assert hours("plan.machine=h100") == pytest.approx(base * 312 / 989, rel=0.001)
+    assert main(["plan", "--config", str(file), "plan.hours=0.001"]) == 1
+    assert "TOO MANY" in capsys.readouterr().out
+    assert main(["plan", "--config", str(CONFIGS / "paper" / "sft.yaml"), "recompute=false"]) == 1
+    assert "DOES NOT FIT" in capsys.readouterr().out
+
+
+def test_what_has_no_plan_says_so(tmp_path):
+    from training.plan.report import report
+
+    with pytest.raises(ConfigError, match="no plan: its costs are in the model card"):
+        report(CONFIGS / "starter" / "vae.yaml", [], False)
+    with pytest.raises(ConfigError, match="names no stage"):
+        report(tmp_path, [], False)
+    (tmp_path / "sft.yaml").write_text(
+        f"{{init: {tmp_path}, out: o, cache: c, examples: {{pairs: 2}}, loop: {{steps: 1}}}}"
+    )
+    with pytest.raises(ConfigError, match="plan.parts=paper"):
+        report(Path(tmp_path / "sft.yaml"), [], False)

@@ -1,0 +1,139 @@
+"""`python launch.py train STAGE --check`: is a cache what it says? Some of its examples are made again.
+
+A cache is found by a hash of the weights and settings it was made with, so that another model never reads it. What no
+hash tells: a disk that lost bits, a library whose numbers changed, code that draws the world otherwise than it did.
+Latents and states are kept in bfloat16; made again in another batch they may differ by its rounding, not by more.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from nsp_core.errors import ConfigError, UserError
+from training import config as configs
+from training.generator import (
+    SHARD,
+    GeneratorConfig,
+    clip_after,
+    clip_before,
+    encode_clips,
+    label_of,
+    numbered_pair,
+    read_queries,
+)
+
+log = logging.getLogger(__name__)
+
+ALLOWED = 0.03  # of the deviation of what is compared: bfloat16 keeps 1/256 of a number, in two forward passes
+CHECKED = 12
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Root mean square between what is kept and what is made again, as a share of the deviation of what is kept."""
+
+    example: int
+    part: str
+    share: float
+
+
+def check(stage: str, path: Path, overrides: list[str], count: int = CHECKED) -> int:
+    """0 when everything is as it was made. Raises UserError when something is not (and logs what), or there is none."""
+    from training.table import STAGES
+
+    if stage in ("vae", "reader", "grpo"):
+        raise ConfigError(f"Stage {stage} keeps no cache; --check is for generator, drawer, pt1, pt2, pt3 and sft.")
+    resolved: Any = configs.load(STAGES[stage][0], path, overrides)
+    torch.set_num_threads(resolved.threads)
+    pairs = generator_rows(resolved, count) if stage == "generator" else recipe_rows(stage, resolved, count)
+    checked, bad = 0, []
+    for number, kept, made in pairs:
+        checked += 1
+        for part in kept:
+            share = apart(kept[part], made[part])
+            if share > ALLOWED:
+                bad.append(Difference(number, part, share))
+    for one in bad:
+        log.error("example %d: its %s differ by %.2f of their deviation", one.example, one.part, one.share)
+    if not checked:
+        raise ConfigError(f"There is no cache in {resolved.cache} yet; run the stage once to make it.")
+    if bad:
+        wrong = len({one.example for one in bad})
+        raise UserError(
+            f"{wrong} of {checked} examples in {resolved.cache} are not what is made today: remove that folder, and "
+            "the stage makes it anew."
+        )
+    log.info("%s: %d examples made again, all as they were", resolved.cache, checked)
+    return 0
+
+
+def apart(kept: Tensor, made: Tensor) -> float:
+    if kept.shape != made.shape:
+        return float("inf")
+    scale = kept.float().std().item() if kept.numel() > 1 else 1.0
+    return (kept.float() - made.float()).square().mean().sqrt().item() / max(scale, 1e-6)
+
+
+Rows = Iterator[tuple[int, dict[str, Tensor], dict[str, Tensor]]]  # number, as kept, as made again
+
+
+def generator_rows(config: GeneratorConfig, count: int) -> Rows:
+    from training.stages import load_reader, load_vae
+    from training.stories import read_pool
+
+    shards = sorted((config.cache / "train").glob("shard_*.safetensors"))
+    if not shards:
+        return
+    vae = load_vae(config.vae)
+    _, processor, reader = load_reader(config.reader)
+    stories = read_pool(config.stories)
+    for shard in Random(0).sample(shards, min(count, len(shards))):
+        rows = load_file(shard)
+        at = Random(shard.name).randrange(len(rows["labels"]))
+        number = shards.index(shard) * SHARD + at
+        pair = numbered_pair(config, stories, "train", number)
+        states = read_queries(reader.model, processor, reader.connector.queries, list(pair.prompts))
+        made = {
+            "latents": encode_clips(vae, clip_after(pair)[None])[0],
+            "tails": encode_clips(vae, clip_before(pair)[None])[0, :, -1],
+            "conditions": states,
+            "labels": torch.tensor(label_of(pair)),
+        }
+        yield number, {part: rows[part][at] for part in made}, made
+
+
+def recipe_rows(stage: str, config: Any, count: int) -> Rows:
+    from training.models import open_model
+    from training.pretrain import examples
+    from training.pretrain.stage import TABLE, renew, shares_of
+
+    pipeline: Any = open_model(config.init)
+    torch.manual_seed(config.loop.seed)
+    row = TABLE[stage]
+    renew(pipeline, row.fresh if config.fresh is None else config.fresh, config.transformer)
+    for kind in shares_of(stage, row, config):
+        path = examples.path_of(pipeline, config.examples, kind, config.cache, False)
+        if not path.is_file():
+            continue
+        rows = load_file(path)
+        for number in Random(0).sample(range(len(rows["labels"])), min(count, len(rows["labels"]))):
+            one = examples.example(pipeline, config.examples, kind, number)
+            latents = encode_clips(pipeline.vae, np.asarray(one.frames)[None]).bfloat16()
+            queries = pipeline.connector.queries
+            made = {
+                "latents": latents[0],
+                "tails": examples.tails_of(pipeline, [one], latents)[0],
+                "conditions": read_queries(pipeline.vision_language, pipeline.processor, queries, [one.prompt]),
+                "labels": torch.tensor(examples.label(kind, one)),
+            }
+            yield number, {part: rows[part][number] for part in made}, made

@@ -1,0 +1,125 @@
+"""What each stage does, told in the terms of a plan: which parts learn, what a step draws, what is made once.
+
+Knows how a config's keys become work; sizes, memory and time are training/plan/plan.py's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from nsp_core.errors import ConfigError
+from training.grpo.sde import stochastic_steps
+from training.models import ROOT
+from training.plan import meta
+from training.plan.parts import parts_of, read
+from training.plan.plan import GIB, Plan, Row, Step, activations, cache_flop, rate_of, weights_memory
+from training.plan.sizes import Parts, Role
+from training.pretrain.stage import TABLE, shares_of
+
+
+def plan_of(stage: str, configs: dict[str, Any]) -> Plan:
+    """`configs`: those of one folder by stage. Raises ConfigError for a stage whose cost no formula is known for."""
+    if stage in TABLE:
+        return of_row(stage, configs[stage], parts_of(stage, configs))
+    if stage == "grpo":
+        return of_grpo(configs[stage], parts_of(stage, configs))
+    if stage == "generator":
+        return of_generator(configs[stage])
+    known = ", ".join((*TABLE, "grpo", "generator"))
+    raise ConfigError(f"Stage {stage} has no plan: its costs are in the model card. There are plans of {known}.")
+
+
+def of_row(stage: str, config: Any, parts: Parts) -> Plan:
+    row, plan, loop = TABLE[stage], config.plan, config.loop
+    shares: dict[str, float] = dict(shares_of(stage, row, config))
+    live = "queries" in row.moves
+    drawer: Role = "learns" if "transformer" in row.moves else "through"
+    bridge: Role = "learns" if "bridge" in row.moves else "through"
+    cut = config.flow.cut_share if "next" in shares else 1.0
+    step = Step(
+        *(parts, config.flow.batch, shares, drawer, "through" if live else None, bridge, config.recompute),
+        *(plan.prompt, cut),
+    )
+    known = {k: config.examples.count(k) for k in shares}  # type: ignore[arg-type]
+    scale = plan.examples / sum(known.values()) if plan.examples else 1.0
+    counts = {k: round(n * scale) for k, n in known.items()}
+    rows = [Row(f"{part}, {loop.steps} steps", n * loop.steps * plan.processes) for part, n in step.flop().items()]
+    made = "latents" if live else "latents and the reader's states"
+    once = cache_flop(parts, counts, plan.prompt, not live)
+    rows.append(Row(f"{made} of {sum(counts.values())} examples, once", once, True))
+    memory = weights_memory(
+        *(parts, row.moves, loop.optimiser, plan.processes),
+        **{"sharded": False, "half": config.half, "reader": live},
+    )
+    return Plan(
+        *(stage, loop.steps, plan.processes, plan.machine),
+        loop.steps * plan.processes * step.tokens,
+        loop.steps * plan.processes * config.flow.batch * step.read_tokens if live else 0.0,
+        loop.steps * plan.processes * config.flow.batch / sum(counts.values()),
+        tuple(rows),
+        {**memory, "activations": activations(step)},
+        rate_of(plan),
+    )
+
+
+def of_generator(config: Any) -> Plan:
+    """The starter's: a transformer that is born here, beside the starter's reader and autoencoder."""
+    plan, loop = config.plan, config.loop
+    parts = read(ROOT / "assets" / "starter")
+    size = replace(parts.drawer, width=config.width, layers=config.layers, heads=config.heads)
+    parts = replace(parts, drawer=size)
+    step = Step(parts, config.flow.batch, {"next": 1.0}, "learns", None, prompt=plan.prompt, cut=config.flow.cut_share)
+    rows = [Row(f"{part}, {loop.steps} steps", n * loop.steps) for part, n in step.flop().items()]
+    once = cache_flop(parts, {"next": config.pairs}, config.wordings * plan.prompt, True)
+    rows.append(Row(f"latents and the reader's states of {config.pairs} pairs, once", once, True))
+    moves = ("bridge", "transformer")
+    memory = weights_memory(parts, moves, loop.optimiser, 1, sharded=False, half=False, reader=False)
+    return Plan(
+        *("generator", loop.steps, 1, plan.machine, loop.steps * step.tokens, 0.0),
+        loop.steps * config.flow.batch / config.pairs,
+        tuple(rows),
+        {**memory, "activations": activations(step)},
+        rate_of(plan),
+    )
+
+
+def of_grpo(config: Any, parts: Parts) -> Plan:
+    """Rollouts, what they show, and the update: each of the chosen candidates at each trained step."""
+    plan, loop, group, rollout = config.plan, config.loop, config.group, config.rollout
+    kind = "next"
+    guided = 2 if rollout.guidance != 1 else 1
+    noisy = len(stochastic_steps(rollout.steps, rollout.window, rollout.window_every, 0))
+    trained = max(1, round(noisy * rollout.fraction))
+    chosen = group.top + group.bottom or group.candidates
+    cut = 1.0 if config.asks.mode == "cut" else 0.0
+    step = Step(
+        parts, rollout.micro_batch * guided, {kind: 1.0}, "learns", None, "fixed", config.recompute, plan.prompt
+    )
+    step = Step(**{**vars(step), "cut": cut, "bridge": "learns" if "bridge" in config.policy.moves else "fixed"})
+    each = step.draw_work(kind)
+    times = loop.steps * config.groups
+    vae = meta.autoencoder(parts.autoencoder)
+    seen = meta.flop(meta.decode(vae, parts.latents(kind)))
+    rows = (
+        Row("rollouts", times / config.updates * group.candidates * rollout.steps * guided * each.forward),
+        Row("updates", times * chosen * trained * guided * each.step("learns", config.recompute)),
+        Row("candidates decoded", times / config.updates * group.candidates * seen),
+        Row("stories read", times / config.updates * parts.language.forward(step.read_tokens).forward),
+    )
+    moves = tuple(config.policy.moves)
+    memory = weights_memory(
+        *(parts, moves, loop.optimiser, plan.processes),
+        **{"sharded": False, "half": config.half, "reader": True},
+    )
+    memory["autoencoder"] = meta.parameters(vae) * (2 if config.half else 4) / GIB
+    beside = max(activations(step), meta.memory(vae, meta.decode(vae, parts.latents(kind))) / GIB)
+    return Plan(
+        *("grpo", loop.steps, plan.processes, plan.machine),
+        times * chosen * trained * parts.tokens(kind),
+        times / config.updates * step.read_tokens,
+        times / config.updates / (plan.examples or config.asks.count),
+        rows,
+        {**memory, "activations": beside},
+        rate_of(plan),
+    )

@@ -56,7 +56,8 @@ COMMANDS = {
             ("--data-dir DIR", "where stories and media are kept (default: the user's data folder)"),
             ("--window", "open a window of its own; closing it ends the program"),
             ("--no-browser", "do not open a browser window"),
-            ("--starter PATH", "folder of the model to use (default: assets/starter)"),
+            ("--starter PATH", "folder of the model to use, or a bank.json of big ones (default: assets/starter)"),
+            ("--tier NAME", "auto (what fits and is here), starter, or a big one: launch.py models list"),
         ),
     ),
     "predict": Command(
@@ -70,6 +71,7 @@ COMMANDS = {
             ("--out DIR", "where clips and the reel are written"),
             ("--json", "print one JSON object as the last line"),
             ("--model PATH", "folder of the model to use, or a bank.json of big ones (default: assets/starter)"),
+            ("--tier NAME", "auto (what fits and is here; the default), starter, or a big one"),
         ),
     ),
     "train": Command(
@@ -173,7 +175,7 @@ COMMANDS = {
         "time the model and the page on this machine",
         "tests.bench.main",
         WORKSHOP,
-        arguments="[app]",
+        arguments="[app|train]",
         options=(
             ("--json", "print one JSON object as the last line"),
             ("--quick", "few repetitions, and nothing that takes long: shows that everything runs"),

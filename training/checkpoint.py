@@ -2,6 +2,7 @@
 
 A folder `step_000500/` holds `model.safetensors` (fp32 masters), `ema.safetensors`, `optimiser.pt` (exact resume on one
 machine; absent in a light checkpoint, from which another machine resumes with fresh optimiser state), `manifest.json`.
+A run that is divided between processes has `shards/` instead of the three (training/sharded.py).
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from torch import Tensor
 from nsp_core.errors import CheckpointMismatch
 
 FORMAT = 1
+SHARDS = "shards"
 
 
 @dataclass(frozen=True)
@@ -42,15 +45,30 @@ def save(
     keep: int = 2,
 ) -> Path:
     """Write step `step` under `folder`; older ones beyond `keep` are removed after the new one stands."""
-    target = folder / f"step_{step:06d}"
-    part = folder / f".{target.name}.partial"
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
+    part = begin(folder, step)
     # cloned: tied weights share memory, which safetensors refuses
     save_file({k: v.detach().clone().contiguous() for k, v in model.items()}, part / "model.safetensors")
     save_file({k: v.contiguous() for k, v in ema.items()}, part / "ema.safetensors")
     if optimiser is not None:
         torch.save(optimiser, part / "optimiser.pt")
+    return finish(folder, step, info, keep=keep)
+
+
+def aside(folder: Path, step: int) -> Path:
+    """Where a checkpoint lies while it is being written."""
+    return folder / f".step_{step:06d}.partial"
+
+
+def begin(folder: Path, step: int) -> Path:
+    part = aside(folder, step)
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    return part
+
+
+def finish(folder: Path, step: int, info: dict[str, Any], *, keep: int = 2) -> Path:
+    """The manifest, and then the name that says that it is whole."""
+    part, target = aside(folder, step), folder / f"step_{step:06d}"
     (part / "manifest.json").write_text(json.dumps({"format": FORMAT, "step": step, **info}, indent=2))
     if target.exists():  # a finished run that was started once more
         _remove(target)
@@ -88,15 +106,12 @@ def adopt(path: Path, folder: Path) -> Path:
 
 
 def load(path: Path) -> Saved:
-    """Read a checkpoint folder, or the newest one under it. Raises CheckpointMismatch when there is none."""
-    if not (path / "manifest.json").is_file():
-        steps = list_steps(path) if path.is_dir() else []
-        if not steps:
-            raise CheckpointMismatch(f"No checkpoint in {path}; give a step_* folder or a run folder that has one.")
-        path = steps[-1]
-    manifest = json.loads((path / "manifest.json").read_text())
-    if manifest["format"] != FORMAT:
-        raise CheckpointMismatch(f"{path} has checkpoint format {manifest['format']}, this program reads {FORMAT}.")
+    """Read a checkpoint folder, or the newest one under it. Raises CheckpointMismatch when there is none.
+
+    One of a divided run comes without its optimiser's state, which training.sharded.restore reads."""
+    path, manifest = newest(path)
+    if manifest.get("sharded"):
+        return Saved(manifest["step"], *read_shards(path), optimiser=None, manifest=manifest)
     state = path / "optimiser.pt"
     return Saved(
         step=manifest["step"],
@@ -105,3 +120,27 @@ def load(path: Path) -> Saved:
         optimiser=torch.load(state, map_location="cpu", weights_only=True) if state.exists() else None,
         manifest=manifest,
     )
+
+
+def read_shards(path: Path) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Model and average of a divided run's checkpoint, whole, in one process."""
+    from torch.distributed.checkpoint.format_utils import dcp_to_torch_save
+
+    with tempfile.TemporaryDirectory() as aside:
+        whole = Path(aside) / "whole.pt"
+        dcp_to_torch_save(str(path / SHARDS), str(whole))
+        found = torch.load(whole, map_location="cpu", weights_only=True)
+    return found["model"], found["ema"]
+
+
+def newest(path: Path) -> tuple[Path, dict[str, Any]]:
+    """A step_* folder, or the newest one under `path`, and its manifest."""
+    if not (path / "manifest.json").is_file():
+        steps = list_steps(path) if path.is_dir() else []
+        if not steps:
+            raise CheckpointMismatch(f"No checkpoint in {path}; give a step_* folder or a run folder that has one.")
+        path = steps[-1]
+    manifest = json.loads((path / "manifest.json").read_text())
+    if manifest["format"] != FORMAT:
+        raise CheckpointMismatch(f"{path} has checkpoint format {manifest['format']}, this program reads {FORMAT}.")
+    return path, manifest

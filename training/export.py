@@ -22,6 +22,7 @@ from nsp_core.model import build
 from nsp_core.pipeline import NextScenePipeline
 from training.flow_matching import Generator
 from training.generator import GeneratorConfig
+from training.picturebook import wordings
 from training.picturebook.readings import STOP_WORDS
 from training.picturebook.scenes import story
 from training.picturebook.words import LANGUAGE_VERSION, describe, instructions, tell, vocabulary
@@ -62,13 +63,13 @@ def assemble(vae_run: Path, reader_run: Path, generator_run: Path | None) -> Nex
 
 
 def starter_language() -> Language:
-    """Every word that the world's sentences use, words that may be left out, and examples of what can be said."""
+    """Every word that the reader was taught, words that may be left out, and examples of what can be said."""
     rng = Random(3)
     examples = []
     for _ in range(4):
         one = story(rng, 3)
         examples += [describe(one.worlds[0]), tell(one.events[0], one.worlds[0]), instructions(one.events[1])[0] + "."]
-    words = frozenset(w.lower() for w in vocabulary())
+    words = frozenset(w.lower() for w in vocabulary()) | wordings.words()
     return Language(words, tuple(examples), LANGUAGE_VERSION, frozenset(STOP_WORDS - words))
 
 

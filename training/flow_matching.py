@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from nsp_core import flow
 from nsp_core.latents import to_target
 from nsp_core.pipeline import predict_velocity
+from training.parallel import Share
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ class FlowObjective:
     cache: Cache
     held_out: Cache
     rope_scale: tuple[float, ...] = (2.0, 128.0, 128.0)
+    share: Share = Share()
 
     def batch(self, rng: np.random.Generator) -> dict[str, Tensor]:
         c = self.config
@@ -80,13 +82,20 @@ class FlowObjective:
         batch = {k: v.to(generator.device) for k, v in batch.items()}
         condition = self.cache.conditions[batch["index"], batch["wording"]].float()
         condition = torch.where(batch["drop"][:, None, None], self.cache.null.float(), condition)
-        loss, parts = self.flow_loss(self.cache, batch["index"], condition, batch["cut"], generator)
-        return loss, parts
+        mine, _ = self.share.rows(batch["cut"])
+        return self.flow_loss(self.cache, batch["index"], condition[mine], batch["cut"], generator, self.share)
 
     def flow_loss(
-        self, cache: Cache, index: Tensor, states: Tensor, cut: Tensor, generator: torch.Generator
+        self,
+        cache: Cache,
+        index: Tensor,
+        states: Tensor,
+        cut: Tensor,
+        generator: torch.Generator,
+        share: Share | None = None,
     ) -> tuple[Tensor, dict[str, float]]:
-        c = self.config
+        """`index` and `cut` (B,) are of the global batch, `states` (b, Q, D) of the rows that are this process's."""
+        c, share = self.config, share or Share()
         latents, tails = cache.latents[index].float(), cache.tails[index].float()
         size = len(index)
 
@@ -110,24 +119,27 @@ class FlowObjective:
         squared: list[Tensor] = []
         counts: list[float] = []
         tokens = self.module.connector(states)
+        mine, counted = share.rows(cut)
         for mode in (False, True):
-            rows = (cut == mode).nonzero()[:, 0]
-            if not len(rows):
+            here = (cut[mine] == mode).nonzero()[:, 0]
+            if not len(here):
                 continue
+            rows = mine[here]
             given = 0 if mode else 1
             noisy = x[rows] if mode else torch.cat([clean[rows, :, :1], x[rows, :, 1:]], 2)
             v = predict_velocity(
                 self.module.transformer,
                 noisy,
                 sigma[rows],
-                tokens[rows],
+                tokens[here],
                 clean_frames=given,
                 rope_scale=self.rope_scale,
             )
             error = (v.float() - target[rows]).square().mean(1, keepdim=True)[:, :, given:]
-            w = weight[rows][:, :, given:]
-            squared.append((error * w).sum() / w.sum())
-            counts.append(float(len(rows)))
+            w = weight[rows][:, :, given:] * counted[here][:, None, None, None, None]
+            whole = weight[cut == mode][:, :, given:].sum()  # of all processes: each knows the global batch
+            squared.append((error * w).sum() / whole * share.size)
+            counts.append(float((cut == mode).sum()))
         share = torch.tensor(counts, device=clean.device) / size
         loss = (torch.stack(squared) * share).sum()
         names = [n for n, m in (("continue", False), ("cut", True)) if (cut == m).any()]

@@ -2,6 +2,7 @@
 
 Everything random is drawn from (seed, step), so a run that was killed and resumed on one machine takes the same steps
 as one that was not: no generator state is stored. A run is cut into pieces of `minutes`; SIGTERM ends a piece early.
+Under torchrun several processes take every step together (training/parallel.py).
 """
 
 from __future__ import annotations
@@ -14,18 +15,20 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
-from nsp_core.errors import ConfigError
-from training import checkpoint
+from nsp_core.errors import CheckpointMismatch, ConfigError
+from training import checkpoint, parallel, sharded
 from training.ema import Ema
 from training.objective import Objective, Remembering, StopTraining
 from training.optim import Optimiser
 from training.prefetch import batches
+from training.trackers import Name, Trackers
 
 log = logging.getLogger(__name__)
 PREEMPTED = 75  # sysexits EX_TEMPFAIL: saved, run me again
@@ -50,6 +53,8 @@ class LoopConfig:
     spike: float = 20.0  # a loss above this many running means stops the run
     autocast: bool = True
     workers: int = 0  # processes that make batches ahead; 0 makes them in this one
+    trackers: tuple[Name, ...] = ()  # tensorboard, trackio, wandb: besides metrics.jsonl
+    parallel: Literal["replicate", "shard"] = "replicate"  # under torchrun: everything in each process, or divided
 
 
 def learning_rate(step: int, config: LoopConfig) -> float:
@@ -78,7 +83,13 @@ def train(
     Raises FloatingPointError when the loss is not finite or jumps beyond `spike` times its running mean.
     """
     out.mkdir(parents=True, exist_ok=True)
-    module = objective.module
+    module, ranks = objective.module, parallel.ranks()
+    parallel.take_part(objective, ranks)
+    divided = config.parallel == "shard"
+    if divided and (config.optimiser != "adamw" or isinstance(objective, Remembering)):
+        raise ConfigError("loop.parallel=shard goes with loop.optimiser=adamw, and not with stage grpo.")
+    if divided and ranks.size > 1:
+        parallel.shard(module, ranks, config.autocast)
     optimiser = Optimiser(
         module.named_parameters(),
         muon_lr=config.muon_lr,
@@ -90,8 +101,10 @@ def train(
     ema = Ema(module, config.ema)
     if not resume and checkpoint.list_steps(out / "checkpoints"):
         raise ConfigError(f"{out} holds checkpoints of an earlier run: resume it, remove them, or name another out=.")
-    step, running = _restore(objective, optimiser, ema, out / "checkpoints")
-    forget_after(step, out / "metrics.jsonl")
+    step, running = _restore(objective, optimiser, ema, out / "checkpoints", divided)
+    ranks.wait()
+    if ranks.main:
+        forget_after(step, out / "metrics.jsonl")
     device = next(module.parameters()).device
     gc.freeze()  # pools of stories hold millions of objects that every collection would walk through
     stop = _Stop()
@@ -100,18 +113,29 @@ def train(
 
     def save() -> None:
         about = {**(info or {}), "running": running}
-        state = optimiser.state_dict()
-        if isinstance(objective, Remembering):
-            state["objective"] = objective.state()
-        checkpoint.save(out / "checkpoints", step, dict(module.state_dict()), ema.state_dict(), state, about)
+        if divided:
+            sharded.save(out / "checkpoints", step, module, ema, optimiser, about, ranks)
+            return
+        if ranks.main:
+            state = optimiser.state_dict()
+            if isinstance(objective, Remembering):
+                state["objective"] = objective.state()
+            checkpoint.save(out / "checkpoints", step, dict(module.state_dict()), ema.state_dict(), state, about)
+        ranks.wait()  # who goes on from it must find it
+
+    def tell(row: dict[str, Any]) -> None:
+        metrics.write(json.dumps(row) + "\n")
+        trackers.tell(row)
 
     with (
         stop,
-        (out / "metrics.jsonl").open("a", buffering=1) as metrics,  # by the line: a kill loses none
+        closing(Trackers(config.trackers if ranks.main else (), out, step, asdict(config))) as trackers,
+        # by the line: a kill loses none
+        (out / "metrics.jsonl" if ranks.main else Path(os.devnull)).open("a", buffering=1) as metrics,
         batches(objective, config.seed, step, config.steps, config.workers) as next_batch,
     ):
         while step < config.steps:
-            if stop.asked or time.monotonic() - started > minutes * 60:
+            if ranks.any(stop.asked or time.monotonic() - started > minutes * 60):
                 save()
                 return PREEMPTED
             batch = next_batch()
@@ -124,29 +148,30 @@ def train(
             except StopTraining:
                 save()
                 raise
-            value = float(loss.detach())
+            value = ranks.mean([float(loss.detach())])[0]
             mean = value if running is None else running
             if not math.isfinite(value) or (step > settled and value > config.spike * mean):
                 raise FloatingPointError(f"The loss went to {value:.3g} at step {step} (running mean {mean:.3g}).")
             running = value if running is None else 0.98 * running + 0.02 * value
             if loss.requires_grad:
                 loss.backward()
-            norm = torch.nn.utils.clip_grad_norm_(optimiser.parameters, config.clip)
+            ranks.average(optimiser.parameters)
+            norm = parallel.clip(optimiser.parameters, config.clip)
             optimiser.step()
             step += 1
             ema.update(module, step)
             if step % config.log_every == 0:
                 row = {"step": step, "seconds": round(time.monotonic() - started, 1), "loss": running}
-                row |= {"norm": float(norm), **figures}
-                metrics.write(json.dumps(row) + "\n")
+                row |= {"norm": float(norm), **dict(zip(figures, ranks.mean([*figures.values()]), strict=True))}
+                tell(row)
                 log.info(" ".join(f"{k} {v:.4g}" for k, v in row.items()))
             if step % config.eval_every == 0 or step == config.steps:
                 held_out = evaluate(objective, ema)
-                metrics.write(json.dumps({"step": step, "held_out": held_out}) + "\n")
+                tell({"step": step, "held_out": held_out})
                 log.info("held out: %s", " ".join(f"{k} {v:.4g}" for k, v in held_out.items()))
                 if on_eval:
                     on_eval(step, held_out)
-            if time.monotonic() - saved > config.save_minutes * 60:
+            if ranks.any(time.monotonic() - saved > config.save_minutes * 60):
                 save()
                 saved = time.monotonic()
     save()
@@ -168,13 +193,24 @@ def evaluate(objective: Objective, ema: Ema) -> dict[str, float]:
     return figures
 
 
-def _restore(objective: Objective, optimiser: Optimiser, ema: Ema, folder: Path) -> tuple[int, float | None]:
+def _restore(
+    objective: Objective, optimiser: Optimiser, ema: Ema, folder: Path, divided: bool
+) -> tuple[int, float | None]:
     """The step to go on from and the running mean of the loss there."""
     if not checkpoint.list_steps(folder):
         if isinstance(objective, Remembering):
             objective.resume(0, None)
         return 0, None
-    saved = checkpoint.load(folder)
+    path, manifest = checkpoint.newest(folder)
+    if divided != bool(manifest.get("sharded")):
+        kept = "shard" if manifest.get("sharded") else "replicate"
+        raise CheckpointMismatch(
+            f"{path} was written with loop.parallel={kept}; go on with that, or name another out=."
+        )
+    if divided:
+        sharded.restore(path, objective.module, ema, optimiser)
+        return manifest["step"], manifest.get("running")
+    saved = checkpoint.load(path)
     objective.module.load_state_dict(saved.model)
     ema.load_state_dict(saved.ema)
     if saved.optimiser is not None:

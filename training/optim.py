@@ -76,7 +76,9 @@ class Optimiser:
         if matrices:
             self.parts["muon"] = (Muon(matrices, lr=muon_lr), muon_lr)
         if rest:
-            adam = torch.optim.AdamW(rest, lr=adam_lr, betas=betas, weight_decay=weight_decay)
+            kinds = dict.fromkeys(type(p) for p in rest)  # divided and whole ones cannot be stepped in one go
+            groups = [{"params": [p for p in rest if type(p) is kind]} for kind in kinds]
+            adam = torch.optim.AdamW(groups, lr=adam_lr, betas=betas, weight_decay=weight_decay)
             self.parts["adam"] = (adam, adam_lr)
 
     def set_lr(self, scale: float) -> None:

@@ -16,6 +16,7 @@ from training.picturebook.loosely import describe_loosely
 from training.picturebook.readings import NEGATIONS
 from training.picturebook.rules import enabled, step
 from training.picturebook.scenes import Story
+from training.picturebook.wordings import retold
 from training.picturebook.words import HELD_OUT_VARIANTS, TRAIN_VARIANTS, describe, instructions, look_back, tell
 from training.picturebook.world import COLOURS, SLOTS, Event, World
 
@@ -127,7 +128,10 @@ def sample(moment: Moment, task: str, rng: Random, *, frames: bool, held_out: bo
         clips = (*clips, *clip)
     elif task == "draw":
         chosen = rng.choice(enabled(moment.world)) if rng.random() < 0.5 else event
-        ask = _DIALECT.draw.format(words=tell(chosen, moment.world, rng.choice(choose)))
+        told = tell(chosen, moment.world, rng.choice(choose))
+        if not held_out and rng.random() < 0.4:
+            told = retold(chosen, rng.randrange(60))
+        ask = _DIALECT.draw.format(words=told)
         plain = _DIALECT.draw.format(words=tell(chosen, moment.world, 0))
         after = step(moment.world, chosen)
         return Sample(
@@ -186,6 +190,8 @@ def steering(moment: Moment, rng: Random, held_out: bool) -> tuple[str, str]:
         if rng.random() < 0.6
         else tell(event, moment.world, rng.choice(variants(held_out)))
     )
+    if not held_out and rng.random() < 0.3:
+        wish = retold(event, rng.randrange(60))
     matching = [o for o in options if wish in instructions(o)]
     event = rng.choice(matching) if matching else event
     return wish, tell(event, moment.world, rng.choice(TRAIN_VARIANTS))

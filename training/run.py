@@ -17,7 +17,7 @@ from typing import Any
 from nsp_core.errors import ConfigError, UserError
 
 CONFIGS = Path(__file__).parent / "configs"
-RECIPE = ("drawer", "pt1", "pt2", "pt3", "sft", "grpo")  # in the order in which they are run
+RECIPE = ("teacher", "drawer", "distil", "pt1", "pt2", "pt3", "sft", "grpo")  # in the order in which they are run
 STAGES = ("vae", "reader", "generator", *RECIPE)
 
 
@@ -35,7 +35,7 @@ class How:
 def run(stage: str, path: Path, overrides: list[str], how: How) -> int:
     import torch
 
-    from training import checkpoint, config, table
+    from training import config, parallel, table
 
     cls, start = table.STAGES[stage]
     if how.limit is not None:
@@ -48,12 +48,24 @@ def run(stage: str, path: Path, overrides: list[str], how: How) -> int:
         print(json.dumps(config.to_dict(resolved), indent=2))  # noqa: T201
         return 0
     torch.set_num_threads(resolved.threads)
+    ranks = parallel.ranks()
+    if not ranks.main:
+        logging.getLogger().setLevel(logging.WARNING)  # one of them tells how it goes
+    with ranks.main_first():
+        if ranks.main:
+            prepare(resolved, how)
+    return start(resolved, how.resume != "never")
+
+
+def prepare(resolved: Any, how: How) -> None:
+    """The run folder, and in it what is run."""
+    from training import checkpoint
+
     out: Path = resolved.out
     out.mkdir(parents=True, exist_ok=True)
     if how.resume not in ("latest", "never"):
         checkpoint.adopt(Path(how.resume).expanduser(), out / "checkpoints")
     (out / "run.json").write_text(json.dumps(provenance(resolved), indent=2))
-    return start(resolved, how.resume != "never")
 
 
 def run_all(folder: Path, how: How) -> int:

@@ -18,7 +18,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from nsp_core.errors import ConfigError
 from nsp_core.model import build
 from nsp_core.model.vision_language import Prompt
-from training import checkpoint, loop
+from training import checkpoint, loop, parallel
 from training.flow_matching import FlowObjective, Generator
 from training.generator import GeneratorConfig, make_cache, read_cache, read_queries
 from training.loop import LoopConfig
@@ -182,8 +182,9 @@ def train_generator(config: GeneratorConfig, resume: bool) -> int:
     parts = (vae, reader.model, processor, queries)
     stories = read_pool(config.stories)
     held_out = read_pool(config.stories.with_name("stories_held_out.jsonl"))
-    folder = make_cache(config, stories, parts, "train", config.pairs)
-    held_folder = make_cache(config, held_out, parts, "held_out", config.held_out_pairs)
+    with parallel.ranks().main_first():
+        folder = make_cache(config, stories, parts, "train", config.pairs)
+        held_folder = make_cache(config, held_out, parts, "held_out", config.held_out_pairs)
     null = read_queries(reader.model, processor, queries, [Prompt("")])[0]
     cache = read_cache(folder, null.cpu(), scale_of(config.init) if config.init else None)
     torch.manual_seed(config.loop.seed)
@@ -195,7 +196,8 @@ def train_generator(config: GeneratorConfig, resume: bool) -> int:
         initial = checkpoint.load(config.init)
         # the queries are this reader's: those of the run that is built upon may come from another
         module.load_state_dict({**initial.model, **initial.ema, "connector.queries": queries})
-    save_file({"residual_scale": cache.residual_scale}, config.out / "residual_scale.safetensors")
+    if parallel.ranks().main:
+        save_file({"residual_scale": cache.residual_scale}, config.out / "residual_scale.safetensors")
     if config.compile:
         transformer.compile_repeated_blocks()
     held_cache = read_cache(held_folder, null.cpu(), cache.residual_scale)

@@ -1,6 +1,7 @@
-"""`python launch.py bench [app] [--json] [--quick] [--starter PATH]`: what is promised about time and memory, measured.
+"""`python launch.py bench [app|train] [--json] [--quick] [--starter PATH]`: promises about time and memory, measured.
 
-Without `app` the model, the page's start and the film; with it how the page feels in a browser (tests.bench.app).
+Without a word the model, the page's start and the film; `app`: how the page feels in a browser (tests.bench.app);
+`train`: a training step (tests.bench.train).
 
 Each row is {"what", "value", "unit", "peer", "peer_value", "ratio", "bar", "ok"}: `bar` is the most that `value` may
 be, or `ratio` where a peer did the same work in the same run. What could not be measured has value null and is not ok.
@@ -19,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.bench import app, page, reel
+from tests.bench import app, page, reel, train
 from tests.bench.model import THREADS, paired_ratio
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,7 +31,7 @@ Row = dict[str, Any]
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="launch.py bench", description="Time the model and the page on this machine.")
-    parser.add_argument("what", nargs="?", choices=["app"], help="app: how the page feels, in Chromium")
+    parser.add_argument("what", nargs="?", choices=["app", "train"], help="how the page feels; a training step")
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     parser.add_argument("--quick", action="store_true", help="few repetitions: shows that everything runs")
     parser.add_argument("--starter", type=Path, help="folder of the model to time (default: assets/starter)")
@@ -40,7 +41,12 @@ def main(argv: list[str] | None = None) -> int:
         model = STARTER
     rows: list[Row] = []
     rounds = 1 if arguments.quick else 7
-    for measure in [lambda: app_rows(model, rounds)] if arguments.what == "app" else measures(model, rounds):
+    chosen: dict[str | None, list[Callable[[], Iterable[Row]]]] = {
+        "app": [lambda: app_rows(model, rounds)],
+        "train": [lambda: train_rows(model, rounds)],
+        None: measures(model, rounds),
+    }
+    for measure in chosen[arguments.what]:
         for row in measure():
             rows.append(row)
             print(line_of(row), flush=True)
@@ -106,12 +112,25 @@ def app_rows(model: Path | None, rounds: int) -> Iterator[Row]:
     return app.rows(row, missing, starter=model, rounds=min(rounds, 3))
 
 
+def train_rows(model: Path | None, rounds: int) -> list[Row]:
+    try:
+        return train.rows(row, time_model(model, min(rounds, 5), module="tests.bench.train"))
+    except subprocess.SubprocessError as error:
+        return [missing("a training step", "s", 1.0, error)]
+
+
 def reel_rows() -> list[Row]:
     return reel.rows()
 
 
-def time_model(model: Path | None, rounds: int, *options: str, environment: dict[str, str] | None = None) -> Any:
-    command = [sys.executable, "-m", "tests.bench.model", "--rounds", str(rounds), *options]
+def time_model(
+    model: Path | None,
+    rounds: int,
+    *options: str,
+    environment: dict[str, str] | None = None,
+    module: str = "tests.bench.model",
+) -> Any:
+    command = [sys.executable, "-m", module, "--rounds", str(rounds), *options]
     if model is not None:
         command += ["--model", str(model.resolve())]
     # OMP_NUM_THREADS would win over the number of threads that is asked for.

@@ -12,9 +12,10 @@ import pytest
 from nsp_core import prompts
 from training.picturebook.loosely import describe_loosely
 from training.picturebook.parse import parse, parse_world
-from training.picturebook.phrases import PLACE_PHRASES, SLOT_PHRASES
+from training.picturebook.phrases import PARAPHRASES, PLACE_PHRASES, SLOT_PHRASES
 from training.picturebook.rules import enabled, is_enabled, step
 from training.picturebook.scenes import Story, story
+from training.picturebook.wordings import retold, wordings
 from training.picturebook.words import (
     HELD_OUT_VARIANTS,
     TRAIN_VARIANTS,
@@ -82,7 +83,8 @@ def test_a_wish_that_can_come_true_is_fulfilled_by_an_event_that_can_happen(mome
         granted += 1
         event = parse(one.answer)
         assert event in options
-        assert wish in instructions(event) or parse(wish, moment.world) == event
+        further = {retold(event, number) for number in range(5)}
+        assert wish in {*instructions(event), *further} or parse(wish, moment.world) == event
     assert declined > 30 and granted > 5 * declined
 
 
@@ -115,14 +117,19 @@ def test_a_judged_clip_shows_what_its_verdict_says(moments):
 
 
 def test_draw_is_told_what_can_happen_and_its_state_is_what_comes_of_it(moments):
-    own = 0
+    own = further = 0
     for moment, one in draws(moments, "draw"):
-        event = parse(asked(one, prompts.STARTER.draw))
+        assert one.plain is not None
+        event = parse(asked(replace(one, prompt=one.plain), prompts.STARTER.draw))
+        said = asked(one, prompts.STARTER.draw)
+        further += said in {retold(event, number) for number in range(5)}
+        assert parse(said) == event or said in {retold(event, number) for number in range(5)}
         assert event in enabled(moment.world)
         assert one.after == step(moment.world, event)
         first, rest = one.answer.split(". ", 1)
         assert parse(first + ".") == event and parse_world(rest) == one.after.seen()
         own += event == moment.event
+    assert 0.3 < further / len(moments) < 0.5
     assert 0.4 < own / len(moments) < 0.95  # the story's own event, and others so that steering is learnt
 
 
@@ -251,3 +258,14 @@ def test_thinned_prompts_keep_what_an_answer_needs(moments):
     assert sum(
         len(thinned(sample(m, "draw", Random(1), frames=False), Random(2)).prompt.text.split()) for m in moments
     ) < (0.95 * sum(len(sample(m, "draw", Random(1), frames=False).prompt.text.split()) for m in moments))
+
+
+def test_further_wordings_are_the_same_event_in_other_words():
+    """As many fields as the language's own sentences have, and never one of those, least of all a held-out one."""
+    assert set(wordings()) == set(PARAPHRASES)
+    for rule, lines in wordings().items():
+        told = PARAPHRASES[rule].tell
+        fields = {field for line in told for field in re.findall(r"\{(\w)\}", line)}
+        for line in lines:
+            assert set(re.findall(r"\{(\w)\}", line)) == fields, line
+        assert len(set(lines)) == len(lines) >= 5 and not set(lines) & set(told)

@@ -13,7 +13,8 @@ from typing import Any
 
 from nsp_core.errors import ConfigError
 from training.models import ROOT
-from training.plan.sizes import PAPER, Bridge, Drawer, Language, Parts, Tower
+from training.picturebook.words import vocabulary
+from training.plan.sizes import PAPER, T5_XXL, Bridge, Drawer, Language, Parts, TextEncoder, Tower
 from training.pretrain.stage import TABLE
 
 
@@ -38,9 +39,10 @@ def from_init(stage: str, configs: dict[str, Any], asked: tuple[str, ...]) -> Pa
 
 def renewed(parts: Parts, stage: str, config: Any) -> Parts:
     """With the newborn transformer that the stage puts into it, if it does."""
-    if stage not in TABLE:
-        return parts
-    fresh = TABLE[stage].fresh if config.fresh is None else config.fresh
+    if stage in TABLE:
+        fresh = TABLE[stage].fresh if config.fresh is None else config.fresh
+    else:
+        fresh = ("transformer",) if stage == "teacher" else ()
     if "transformer" not in fresh:
         return parts
     size = config.transformer
@@ -80,3 +82,19 @@ def read(folder: Path) -> Parts:
         (v["patch_size_t"] * 2**halved, v["patch_size"] * 2**halved),
         (height // patch) * (width // patch),  # two pictures are one layer of patches
     )
+
+
+def text_of(stage: str, configs: dict[str, Any]) -> TextEncoder:
+    """The teacher's T5: published, in the folder that stage distil begins with, or made by a config beside it."""
+    config = configs[stage]
+    if config.plan.parts == "paper":
+        return T5_XXL
+    told = config.init / "text_encoder" / "config.json"
+    if stage == "distil" and told.is_file():
+        c = json.loads(told.read_text())
+        sizes = (c["d_model"], c["num_layers"], c["d_ff"], c["num_heads"], c["d_kv"], c["vocab_size"])
+        return TextEncoder(*sizes)
+    if "teacher" not in configs:
+        raise ConfigError(f"{config.init} has no text_encoder/, and no config of stage teacher is beside this one.")
+    size = configs["teacher"].text
+    return TextEncoder(size.width, size.layers, size.width, 2, size.width // 2, len(vocabulary()))

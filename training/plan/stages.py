@@ -9,13 +9,26 @@ from dataclasses import replace
 from typing import Any
 
 from nsp_core.errors import ConfigError
+from training.distil.teacher import TEXT_TOKENS
 from training.grpo.sde import stochastic_steps
 from training.models import ROOT
 from training.plan import meta
-from training.plan.parts import parts_of, read
-from training.plan.plan import GIB, Plan, Row, Step, activations, cache_flop, rate_of, weights_memory
-from training.plan.sizes import Parts, Role
-from training.pretrain.stage import TABLE, shares_of
+from training.plan.parts import parts_of, read, text_of
+from training.plan.plan import (
+    CAST,
+    GIB,
+    LEARNS,
+    STATE,
+    Plan,
+    Row,
+    Step,
+    activations,
+    cache_flop,
+    rate_of,
+    weights_memory,
+)
+from training.plan.sizes import Parts, Role, TextEncoder
+from training.pretrain.stage import TABLE, row_of, shares_of
 
 
 def plan_of(stage: str, configs: dict[str, Any]) -> Plan:
@@ -24,14 +37,17 @@ def plan_of(stage: str, configs: dict[str, Any]) -> Plan:
         return of_row(stage, configs[stage], parts_of(stage, configs))
     if stage == "grpo":
         return of_grpo(configs[stage], parts_of(stage, configs))
+    if stage in ("teacher", "distil"):
+        make = of_teacher if stage == "teacher" else of_distil
+        return make(configs[stage], parts_of(stage, configs), text_of(stage, configs))
     if stage == "generator":
         return of_generator(configs[stage])
-    known = ", ".join((*TABLE, "grpo", "generator"))
+    known = ", ".join((*TABLE, "teacher", "distil", "grpo", "generator"))
     raise ConfigError(f"Stage {stage} has no plan: its costs are in the model card. There are plans of {known}.")
 
 
 def of_row(stage: str, config: Any, parts: Parts) -> Plan:
-    row, plan, loop = TABLE[stage], config.plan, config.loop
+    row, plan, loop = row_of(stage, config), config.plan, config.loop
     shares: dict[str, float] = dict(shares_of(stage, row, config))
     live = "queries" in row.moves
     drawer: Role = "learns" if "transformer" in row.moves else "through"
@@ -50,13 +66,67 @@ def of_row(stage: str, config: Any, parts: Parts) -> Plan:
     rows.append(Row(f"{made} of {sum(counts.values())} examples, once", once, True))
     memory = weights_memory(
         *(parts, row.moves, loop.optimiser, plan.processes),
-        **{"sharded": False, "half": config.half, "reader": live},
+        **{"sharded": loop.parallel == "shard", "half": config.half, "reader": live},
     )
     return Plan(
         *(stage, loop.steps, plan.processes, plan.machine),
         loop.steps * plan.processes * step.tokens,
         loop.steps * plan.processes * config.flow.batch * step.read_tokens if live else 0.0,
         loop.steps * plan.processes * config.flow.batch / sum(counts.values()),
+        tuple(rows),
+        {**memory, "activations": activations(step)},
+        rate_of(plan),
+    )
+
+
+def of_teacher(config: Any, parts: Parts, text: TextEncoder) -> Plan:
+    """The stand-in: transformer and text encoder, both newborn."""
+    plan, loop, tokens = config.plan, config.loop, config.text.tokens
+    each = {
+        "transformer": parts.drawer.forward(parts.tokens("image"), tokens).step("learns", config.recompute),
+        "text encoder": text.forward(tokens).step("learns"),
+    }
+    times = loop.steps * config.flow.batch
+    rows = [Row(f"{part}, {loop.steps} steps", n * times) for part, n in each.items()]
+    once = cache_flop(parts, {"image": config.examples.images}, 0, False)
+    rows.append(Row(f"latents of {config.examples.images} stills, once", once, True))
+    moving = parts.drawer.parameters + text.parameters
+    step = Step(parts, config.flow.batch, {"image": 1.0}, "learns", None, recompute=config.recompute)
+    return Plan(
+        *("teacher", loop.steps, 1, plan.machine, times * parts.tokens("image"), 0.0, times / config.examples.images),
+        tuple(rows),
+        {"all that learns": moving * (LEARNS + STATE[loop.optimiser] + CAST) / GIB, "activations": activations(step)},
+        rate_of(plan),
+    )
+
+
+def of_distil(config: Any, parts: Parts, text: TextEncoder) -> Plan:
+    """Two passes of one transformer at every step, the student's with its way back to connector and queries; before
+    that the teacher draws every caption's picture."""
+    plan, loop, draw = config.plan, config.loop, config.draw
+    step = Step(
+        *(parts, config.flow.batch, {"image": 1.0}, "through", "through", "learns", config.recompute, plan.prompt)
+    )
+    tokens = TEXT_TOKENS if plan.parts == "paper" else plan.prompt
+    taught = parts.drawer.forward(parts.tokens("image"), tokens).forward
+    told = text.forward(tokens).forward
+    count = plan.examples or config.examples.images
+    times = loop.steps * plan.processes
+    rows = [Row(f"{part}, {loop.steps} steps", n * times) for part, n in step.flop().items()]
+    rows.append(Row("teacher: transformer and T5", times * config.flow.batch * (taught + told)))
+    guided = 2 if draw.guidance != 1 else 1
+    drawn = count * guided * (draw.steps * taught + told)
+    rows.append(Row(f"{count} pictures drawn by the teacher, once", drawn, True))
+    memory = weights_memory(
+        *(parts, ("queries", "bridge"), loop.optimiser, plan.processes),
+        **{"sharded": loop.parallel == "shard", "half": config.half, "reader": True},
+    )
+    memory["T5"] = text.parameters * (2 if config.half else 4) / GIB
+    return Plan(
+        *("distil", loop.steps, plan.processes, plan.machine),
+        times * step.tokens,
+        times * config.flow.batch * step.read_tokens,
+        times * config.flow.batch / count,
         tuple(rows),
         {**memory, "activations": activations(step)},
         rate_of(plan),
@@ -110,7 +180,7 @@ def of_grpo(config: Any, parts: Parts) -> Plan:
     moves = tuple(config.policy.moves)
     memory = weights_memory(
         *(parts, moves, loop.optimiser, plan.processes),
-        **{"sharded": False, "half": config.half, "reader": True},
+        **{"sharded": loop.parallel == "shard", "half": config.half, "reader": True},
     )
     memory["autoencoder"] = meta.parameters(vae) * (2 if config.half else 4) / GIB
     beside = max(activations(step), meta.memory(vae, meta.decode(vae, parts.latents(kind))) / GIB)

@@ -67,6 +67,7 @@ class Example:
     frames: Frames  # (T, H, W, 3), T = 1 for an image
     before: Frames | None  # the clip that is continued
     rule: str | None
+    words: str = ""  # what is shown, without the task around it: the caption
 
 
 def example(pipeline: Any, config: ExampleConfig, kind: Kind, number: int) -> Example:
@@ -81,11 +82,13 @@ def example(pipeline: Any, config: ExampleConfig, kind: Kind, number: int) -> Ex
     draw = pipeline.dialect.draw
     if kind == "image":
         world = rng.choice(one.worlds)
-        return Example(Prompt(draw.format(words=describe(world, rng))), still(world)[None], None, None)
+        words = describe(world, rng)
+        return Example(Prompt(draw.format(words=words)), still(world)[None], None, None, words)
     frames = clip(now, event, step(now, event))
     words = tell(event, now, rng.choice(TRAIN_VARIANTS))
     if kind == "video":
-        return Example(Prompt(draw.format(words=f"{describe(now, rng)} {words}")), frames, None, event.rule)
+        words = f"{describe(now, rng)} {words}"
+        return Example(Prompt(draw.format(words=words)), frames, None, event.rule, words)
     context = context_of(one, TRAIN_VARIANTS, rng)
     told = config.told and (not config.untold_share or rng.random() >= config.untold_share)
     task = draw.format(words=words) if told else pipeline.dialect.next

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from nsp_core.model.vision_language import Prompt, prepare, query_states
 from training.flow_matching import Cache, FlowConfig, FlowObjective, Generator
+from training.parallel import Share
 from training.pretrain.examples import Kind, pick
 
 
@@ -29,6 +30,7 @@ class StagedObjective:
     prompts: dict[Kind, list[Prompt]] | None = None
     held_out_prompts: dict[Kind, list[Prompt]] | None = None
     rope_scale: tuple[float, ...] = (2.0, 128.0, 128.0)
+    share: Share = Share()
 
     def __post_init__(self) -> None:
         self.flow = {
@@ -42,6 +44,7 @@ class StagedObjective:
 
     def loss(self, batch: dict[str, Any], generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         kind, flow = batch["kind"], self.flow[batch["kind"]]
+        flow.share = self.share
         if self.reader is None:
             loss, parts = flow.loss({k: v for k, v in batch.items() if k != "kind"}, generator)
             return loss, {f"{kind}_{n}": v for n, v in parts.items()}
@@ -49,8 +52,10 @@ class StagedObjective:
         index = batch["index"]
         asked = [Prompt("") if d else self.prompts[kind][i] for i, d in zip(index, batch["drop"], strict=True)]
         device = generator.device
+        mine, _ = self.share.rows(batch["cut"])
+        states = self.states([asked[i] for i in mine])
         cut = batch["cut"].to(device)
-        loss, parts = flow.flow_loss(flow.cache, index.to(device), self.states(asked), cut, generator)
+        loss, parts = flow.flow_loss(flow.cache, index.to(device), states, cut, generator, self.share)
         return loss, {f"{kind}_{n}": v for n, v in parts.items()}
 
     def states(self, asked: list[Prompt]) -> Tensor:

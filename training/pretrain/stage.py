@@ -26,6 +26,7 @@ import torch
 from nsp_core.errors import ConfigError
 from nsp_core.model import build
 from nsp_core.model.connector import Connector
+from training import parallel
 from training.flow_matching import FlowConfig, Generator
 from training.loop import LoopConfig
 from training.models import leave_model, open_model
@@ -85,20 +86,35 @@ class StageConfig:
 
 
 def train_row(name: str, config: StageConfig, resume: bool) -> int:
-    row = TABLE[name] if config.moves is None else replace(TABLE[name], moves=known(config.moves, "moves"))
+    row, ranks = row_of(name, config), parallel.ranks()
     shares = shares_of(name, row, config)
-    pipeline: Any = open_model(config.init)
-    torch.manual_seed(config.loop.seed)
-    renew(pipeline, row.fresh if config.fresh is None else config.fresh, config.transformer)
+    pipeline = begin(row, config)
     pipeline.to(config.device)
-    objective = new_objective(row, config, pipeline, shares)
+    with ranks.main_first():
+        objective = new_objective(row, config, pipeline, shares)
     pipeline.vae.to("cpu")  # what they made is in the cache, and big ones take the place of many clips
     if objective.reader is None:
         pipeline.vision_language.to("cpu")
     code = learn_to_draw(objective, config.loop, config, resume)
-    if code == 0:
-        log.info("model: %s", leave_model(pipeline, objective.module, config.out))
+    if code == 0 and ranks.main:
+        if config.loop.parallel == "shard":
+            pipeline = begin(row, config)  # the one that was trained is in pieces
+        log.info("model: %s", leave_model(pipeline, Generator(pipeline.connector, pipeline.transformer), config.out))
+    ranks.wait()
     return code
+
+
+def row_of(name: str, config: StageConfig) -> Row:
+    """The table's row, or what the config says that moves."""
+    return TABLE[name] if config.moves is None else replace(TABLE[name], moves=known(config.moves, "moves"))
+
+
+def begin(row: Row, config: StageConfig) -> Any:
+    """The model of `config.init` with its newborn parts, the same in every process."""
+    pipeline: Any = open_model(config.init)
+    torch.manual_seed(config.loop.seed)
+    renew(pipeline, row.fresh if config.fresh is None else config.fresh, config.transformer)
+    return pipeline
 
 
 def new_objective(row: Row, config: StageConfig, pipeline: Any, shares: dict[Kind, float]) -> StagedObjective:

@@ -90,8 +90,8 @@ class Clips:
         path, about = folder / "nsp.json", json.dumps(vars(asked), indent=1)
         if path.exists() and path.read_text(encoding="utf-8") != about:
             raise UserError(
-                f"{folder} has clips of another model, seed, number of steps, way of asking or version of the sentences: "
-                "give --clips a new folder."
+                f"{folder} has clips of another model, seed, number of steps, way of asking or version of the "
+                "sentences: give --clips a new folder."
             )
         _write(path, about)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from nsp_core.banks import file
 from nsp_core.errors import ConfigError
 from nsp_core.pipeline import NextScenePipeline
 from training import checkpoint, export
@@ -16,6 +17,16 @@ from training.generator import GeneratorConfig
 from training.stages import from_run, put_average
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def open_to_measure(path: Path, device: str | None = None) -> NextScenePipeline:
+    """As `open_model`, and the published weights that a bank.json names; they are put where that file says."""
+    if bank := file.find(path):
+        from nsp_core.banks.load import load
+
+        return load(file.read(bank), file.folder_of, device)
+    pipeline: Any = open_model(path)
+    return pipeline.to(device) if device else pipeline
 
 
 def open_model(path: Path) -> NextScenePipeline:

@@ -1,4 +1,4 @@
-"""The paper's test for real checkpoints: the sentences, what is asked, what is counted, what is kept and refused.
+"""The paper's test for real checkpoints: what is asked, what is counted, what is kept and refused.
 
 The model of most tests is a stand-in at the Predictor's seam; one test takes the real classes at test size and a server
 on this machine as captioner and judge.
@@ -7,10 +7,8 @@ on this machine as captioner and judge.
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +20,13 @@ from nsp_core.errors import ConfigError, UserError
 from nsp_core.judges import Verdict
 from nsp_core.model import build
 from nsp_core.types import Description, Frames, NextScene, SamplingOptions, Scene, SceneRequest, StoryContext, Thought
+from tests import hub_layout
 from tests.core.judge_server import Running, Service
 from training.calibrate.pairs import judges_of, read_pairs
 from training.evaluate import nsp, sentences
 from training.evaluate.captioner import Caption, ReaderCaptioner, captioner_called
 from training.evaluate.main import main
+from training.models import open_to_measure
 
 EVERY = sentences.read_sentences()
 ASKED = nsp.Asked("abc", "off", 0, None, "v")
@@ -103,54 +103,6 @@ def measured(folder: Path, painter: Any, looker: Any, judge: Any, n: int, asked:
     return nsp.result_of(outcome, asked, looker, judge)
 
 
-# --- the sentences --------------------------------------------------------------------------------------------------
-def test_there_are_enough_sentences_and_each_is_another() -> None:
-    assert len(EVERY) >= 500 and len({one.id for one in EVERY}) == len(EVERY)
-    close = [(a.text, b.text) for a, b in combinations(EVERY, 2) if sentences.likeness(a.text, b.text) > 0.5]
-    assert not close
-    assert sentences.likeness("A red ball rolls.", "a red ball ROLLS") == 1
-
-
-def test_the_sentences_are_plain_and_of_every_kind() -> None:
-    for one in EVERY:
-        assert 7 <= len(one.text.split()) <= 32, one.text
-        assert one.text[0].isupper() and one.text.endswith("."), one.text
-        assert one.id.rsplit("-", 1)[0] == one.category.replace(" ", "-")
-    sizes = Counter(one.category for one in EVERY).values()
-    assert len(sizes) >= 20 and min(sizes) >= max(sizes) / 2
-    assert len(EVERY) <= nsp.SEEDS  # no two seeds share noise
-
-
-def test_none_is_an_example_of_the_paper() -> None:
-    paper = (
-        "A glass sitting near the edge of the table begins to wobble.",
-        "A frozen river begins to crack as the temperature rises.",
-        "Leaves are gently falling from the trees in autumn wind.",
-        "Dark clouds begin to gather over the forest.",
-    )
-    assert max(sentences.likeness(one.text, other) for one in EVERY for other in paper) < 0.5
-
-
-def test_a_part_is_as_mixed_as_the_whole() -> None:
-    kinds = len({one.category for one in EVERY})
-    assert len({one.category for one in sentences.first(kinds, EVERY)}) == kinds
-    assert sentences.first(40, EVERY)[:30] == sentences.first(30, EVERY)
-    assert sorted(one.number for one in sentences.first(len(EVERY), EVERY)) == list(range(len(EVERY)))
-    for wrong in (0, len(EVERY) + 1):
-        with pytest.raises(UserError, match="--n must be from 1 to"):
-            sentences.first(wrong, EVERY)
-
-
-def test_a_line_that_is_none_is_named(tmp_path: Path) -> None:
-    row = '{"id": "a-01", "category": "a", "sentence": "One."}\n'
-    (tmp_path / "some.jsonl").write_text(row + row)
-    with pytest.raises(UserError, match="line 2: the id a-01"):
-        sentences.read_sentences(tmp_path / "some.jsonl")
-    (tmp_path / "some.jsonl").write_text(row + '{"id": "b"}\n')
-    with pytest.raises(UserError, match="line 2"):
-        sentences.read_sentences(tmp_path / "some.jsonl")
-
-
 # --- what is asked --------------------------------------------------------------------------------------------------
 def test_each_way_asks_for_a_cut_from_words_alone(tmp_path: Path) -> None:
     one = EVERY[7]
@@ -160,7 +112,7 @@ def test_each_way_asks_for_a_cut_from_words_alone(tmp_path: Path) -> None:
         assert scene is not None and not undrawn
     off, own, text = painter.asked
     assert {request.mode for request in painter.asked} == {"cut"}
-    assert {request.options.seed for request in painter.asked} == {2 * nsp.SEEDS + 7}
+    assert {request.options.seed for request in painter.asked} == {2 * sentences.MOST + 7}
     assert off.context == own.context == StoryContext((Scene(one.text),)) and off.words == ""
     assert own.words == "Then 2007 came."
     assert text.context == StoryContext() and text.words == one.text
@@ -334,7 +286,7 @@ def test_the_command_from_a_folder_to_files_that_compare_reads(
     assert main([*call, "--out", files[0]]) == 0
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert result["captioner"] == result["judge"] == "server:m" and result["seed"] == 0 and result["n"] == 2
-    assert result["template"].startswith("10.1 v1") and "6 pictures" in result["template"]
+    assert result["template"] == "10.1 v1, words, 1 votes; caption v1, 6 pictures of 512"
     assert result["pass"] == {"mean": 1.0, "low": 0.1581, "high": 1.0, "n": 2}  # the stand-in passes what it sees
     assert result["floors"]["repeat"]["mean"] == 0
     asked = len(service.asked)
@@ -369,3 +321,45 @@ def test_what_cannot_be_measured_is_said_in_one_sentence(
     assert "--n must be" in refused("--checkpoint", str(model), *ask, "--n", "0")
     assert "There is no model in" in refused("--checkpoint", str(tmp_path), *ask)
     assert not service.asked and not (tmp_path / "none").exists()
+
+
+# --- published weights ----------------------------------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def banks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Qwen2.5-VL, LTX-Video and a connector in the hub's files, named by two bank files: with a connector, without."""
+    root = tmp_path_factory.mktemp("banks")
+    hub_layout.write_qwen(root / "qwen")
+    hub_layout.write_ltx(root / "ltx")
+    hub_layout.write_connector(root / "connector")
+    cascade = {"reader": "qwen", "drawer": "ltx", "dtype": "float32", "width": 96, "height": 64, "frames": 17}
+    (root / "cascade-bank.json").write_text(json.dumps(cascade))
+    (root / "unified-bank.json").write_text(json.dumps(cascade | {"connector": "connector"}))
+    return root
+
+
+def test_published_weights_are_asked_in_the_papers_words(banks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipeline: Any = open_to_measure(banks / "unified-bank.json", "cpu")
+    read: list[str] = []
+    whole = pipeline.read
+    monkeypatch.setattr(pipeline, "read", lambda prompt: read.append(prompt.text) or whole(prompt))
+    scene, _ = nsp.ask(pipeline, EVERY[0], "off", SamplingOptions(steps=1), 0)
+    assert scene is not None and scene.frames.shape == (17, 64, 96, 3)
+    assert read[0] == f"Please generate a video showing what happens after this scene: {EVERY[0].text}"
+    nsp.ask(pipeline, EVERY[0], "text", SamplingOptions(steps=1), 0)
+    assert EVERY[0].text in read[1:]
+
+
+def test_weights_without_a_connector_draw_words_only(
+    banks: Path, service: Service, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call = ["nsp", "--checkpoint", str(banks / "cascade-bank.json"), "--captioner", "own", "--judge", "server"]
+    call += ["--n", "2", "--steps", "1", "--json", "--device", "cpu"]
+    assert main([*call, "--clips", str(tmp_path / "off")]) == 2
+    assert "--think" in capsys.readouterr().err
+    assert main([*call, "--clips", str(tmp_path / "own"), "--think"]) == 0
+    result = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert result["mode"] == "own" and result["captioner"] == f"own:{result['checkpoint']}"
+    assert result["undrawn"] == 0 and result["pass"]["n"] + result["missing"] == 2
+    assert all(pair.words and pair.words != pair.before_words for pair in read_pairs(tmp_path / "own"))
+    scene, _ = nsp.ask(open_to_measure(banks / "cascade-bank.json", "cpu"), EVERY[0], "text", SamplingOptions(1), 0)
+    assert scene is not None and scene.words == EVERY[0].text

@@ -123,6 +123,18 @@ def test_a_failure_is_no_score(python: Path, tmp_path: Path, monkeypatch: pytest
         vbench.evaluate(python, prompts, videos, ["color"], "cpu")
 
 
+def test_the_other_python_finds_nothing_of_ours(python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "ours" / "vbench").mkdir(parents=True)
+    (tmp_path / "ours" / "vbench" / "__init__.py").write_text("")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "ours"))
+    monkeypatch.chdir(tmp_path / "ours")  # `python -c` looks in the folder where it stands, too
+    with pytest.raises(UserError, match="has no VBench"):
+        vbench.installed_prompts(Path(sys.executable))
+    (python.parent / "environment" / "vbench" / "VBench_full_info.json").unlink()
+    with pytest.raises(UserError, match="give --prompts FILE"):
+        vbench.installed_prompts(python)
+
+
 def test_videos_are_kept_and_belong_to_one_model(python: Path, tmp_path: Path) -> None:
     prompts = vbench.read_prompts(vbench.installed_prompts(python))
     first = Painter(most=2)

@@ -2,7 +2,7 @@
 
     claude, server   the service of a judge, asked for a caption only (templates.CAPTION)
     own              the reader of the model that is measured: it judges its own pictures, which the result says
-    FOLDER           the reader of another model
+    PATH             the reader of another model (a folder, or a bank.json)
 
 Settings are the judge's where both have the same name; each can be set apart as WHATNEXT_CAPTIONER_* (as in
 WHATNEXT_CAPTIONER_MODEL), and none is shared between services of two names. Knows nothing of verdicts.
@@ -114,10 +114,10 @@ def captioner_called(name: str, judge: str, measured: Any, env: Mapping[str, str
             return ServiceCaptioner(_service(name, name == judge, env))
         except ConfigError as error:  # it names settings as if they were the judge's
             raise ConfigError(str(error).replace(PREFIX, OWN_PREFIX) if own or name != judge else str(error)) from None
-    if Path(name).expanduser().is_dir():
-        from training.models import open_model
+    if Path(name).expanduser().exists():
+        from training.models import open_to_measure
 
-        return ReaderCaptioner(open_model(Path(name).expanduser()), "reader")
+        return ReaderCaptioner(open_to_measure(Path(name).expanduser()), "reader")
     raise UserError(f"There is no captioner '{name}'; known are claude, server, own and the folder of a model.")
 
 

@@ -61,8 +61,8 @@ def main(argv: list[str] | None = None) -> int:
     parts.add_argument("--out", type=Path, help="write the result with its single cases, for `eval compare`")
     parts.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     real = suites.add_parser("nsp", help="told a scene, does it draw what could come? The paper's test, for big models")
-    real.add_argument("--checkpoint", type=Path, required=True, help="a model folder or a run of the recipe")
-    real.add_argument("--captioner", required=True, metavar="NAME", help="claude, server, own, or a model's folder")
+    real.add_argument("--checkpoint", type=Path, required=True, help="a model folder, a bank.json or a run")
+    real.add_argument("--captioner", required=True, metavar="NAME", help="claude, server, own, or another model")
     real.add_argument("--judge", required=True, metavar="NAME", help="claude, server, local, or one that is installed")
     real.add_argument("--n", type=int, help="sentences, from all categories in turn (default: all)")
     real.add_argument("--seed", type=int, default=0, help="of the noise; the sentences are always the same")
@@ -72,7 +72,7 @@ def main(argv: list[str] | None = None) -> int:
     real.add_argument("--floors", action="store_true", help="ask the judge about repetitions and other stories, too")
     real.add_argument("--clips", type=Path, help="folder of clips and verdicts (default: in ~/.cache/whatnext/eval)")
     bench = suites.add_parser("vbench", help="VBench's prompts drawn, and scored by VBench in its own environment")
-    bench.add_argument("--checkpoint", type=Path, required=True, help="a model folder or a run of the recipe")
+    bench.add_argument("--checkpoint", type=Path, required=True, help="a model folder, a bank.json or a run")
     bench.add_argument("--out", type=Path, required=True, help="folder of the videos and scores")
     bench.add_argument("--prompts", type=Path, help="VBench_full_info.json (default: the installed one)")
     bench.add_argument("--dimension", action="append", default=[], help="only this one; may be given again")
@@ -162,7 +162,7 @@ def nsp(args: argparse.Namespace) -> int:
     known = [name for name in judge_names(declared_judges()) if not name.startswith("picturebook")]
     if args.judge not in known:  # those of the picture book, and the measured model itself, are none here
         raise UserError(f"There is no judge '{args.judge}' of scenes of the real world; known are {', '.join(known)}.")
-    judge = judge_of(args.judge, args.checkpoint)
+    judge = nsp.of_words(judge_of(args.judge, args.checkpoint))
     pipeline = opened_whole(args)
     nsp.check_language(args.checkpoint, pipeline.language, some)
     captioner = captioner_called(args.captioner, args.judge, pipeline)
@@ -215,13 +215,11 @@ def vbench(args: argparse.Namespace) -> int:
 
 def opened_whole(args: argparse.Namespace) -> Any:
     """A model whose videos can be kept under its fingerprint, where --device says."""
-    from training.models import open_model
+    from training.models import open_to_measure
 
-    pipeline: Any = open_model(args.checkpoint)
+    pipeline: Any = open_to_measure(args.checkpoint, args.device)
     if pipeline.fingerprint == "unsaved":
         raise UserError(f"{args.checkpoint} is no whole model yet: make a folder of it with training.export first.")
-    if args.device:
-        pipeline.to(args.device)
     return pipeline
 
 

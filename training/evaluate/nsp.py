@@ -30,6 +30,7 @@ import torch
 
 from nsp_core.errors import UserError
 from nsp_core.judges import Verdict
+from nsp_core.judges.paper import PaperJudge
 from nsp_core.language import Language
 from nsp_core.media import read_media, write_clip
 from nsp_core.types import (
@@ -56,7 +57,6 @@ Way = Literal["off", "own", "text"]
 AT_ONCE = 8  # clips that are drawn, then captioned and judged together
 FLOORS = 64  # sentences that a judge's floors are taken from
 LONGEST = 1280  # pixels of a kept clip's longer side, as it is read back
-SEEDS = 1000  # sentences have numbers below it, so that no two seeds of a run share noise
 
 
 @dataclass(frozen=True)
@@ -90,8 +90,8 @@ class Clips:
         path, about = folder / "nsp.json", json.dumps(vars(asked), indent=1)
         if path.exists() and path.read_text(encoding="utf-8") != about:
             raise UserError(
-                f"{folder} has clips of another model, or of another seed, number of steps or way of asking: give "
-                "--clips a new folder."
+                f"{folder} has clips of another model, seed, number of steps, way of asking or version of the "
+                "sentences: give --clips a new folder."
             )
         _write(path, about)
 
@@ -136,7 +136,7 @@ def ask(
 ) -> tuple[NextScene | None, str]:
     """The next scene of a sentence, or why the model's reader had none to tell. Always a cut: there are no pictures to
     go on from. Raises UserError where a model cannot be asked in this way."""
-    noise = seed * SEEDS + one.number
+    noise = seed * sentences.MOST + one.number
     context = StoryContext((Scene(one.text),))
     words = ""
     if way == "own":
@@ -226,6 +226,11 @@ def judged(judge: Any, asked: Sequence[tuple[str, Caption]], name: str, template
 def template_of(judge: Any, captioner: Captioner) -> str:
     """Everything that was asked, by version: verdicts are comparable only where it is the same."""
     return f"{getattr(judge, 'template', '')}; {captioner.how}"
+
+
+def of_words(judge: Any) -> Any:
+    """A judge of the paper's kind is given words, and says so in its template; any other as it is."""
+    return replace(judge, config=replace(judge.config, sees="words")) if isinstance(judge, PaperJudge) else judge
 
 
 def floors(judge: Any, some: Sequence[Sentence]) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 VBench (arXiv 2311.17982, https://github.com/Vchitect/VBench) needs other versions of torch and transformers than this
 project, so none of it is imported or copied here: its prompts are read from where it is installed, the videos are
 written as it wants them (`PROMPT-INDEX.mp4`), and its own class is called in a process of that environment. The scores
-are VBench's raw ones for each dimension; its script `scripts/cal_final_score.py` makes totals of them.
+are VBench's raw ones for each dimension; its script `scripts/cal_final_score.py` makes totals of them, and its
+`static_filter.py`, which it wants to be run before temporal_flickering, is not run here.
 
 The prompts say what is to be seen, so they are drawn as text to video: no scene before, no thinking. Knows nothing of
 the command line.
@@ -67,12 +68,22 @@ def python_of(given: Path | None) -> Path | None:
 
 def installed_prompts(python: Path) -> Path:
     """VBench's own list where it is installed. Raises UserError."""
-    done = subprocess.run([python, "-c", _WHERE], capture_output=True, text=True, check=False)
+    done = subprocess.run([python, "-c", _WHERE], env=apart(), cwd=python.parent, capture_output=True, text=True)
     origin = done.stdout.strip()
+    if done.returncode or not origin:
+        raise UserError(f"{python} has no VBench. {HOW}")
     path = Path(origin).parent / "VBench_full_info.json"
-    if done.returncode or not origin or not path.is_file():
-        raise UserError(f"{python} has no VBench with its list of prompts. {HOW}")
+    if not path.is_file():
+        raise UserError(
+            f"The VBench of {python} came without its list of prompts: take VBench_full_info.json from its repository "
+            "and give --prompts FILE."
+        )
     return path
+
+
+def apart() -> dict[str, str]:
+    """The environment without what would lead the other python into ours."""
+    return {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")}
 
 
 def read_prompts(path: Path) -> list[Prompt]:
@@ -138,22 +149,20 @@ def evaluate(
     python: Path, prompts: Sequence[Prompt], videos: Path, dimensions: Sequence[str], device: str
 ) -> dict[str, float]:
     """VBench's score for each dimension. Raises ModelUnavailable with the end of what it said when it fails."""
-    out = videos.parent / "scores"
+    out = (videos.parent / "scores").absolute()
     out.mkdir(exist_ok=True)
-    info = out / "prompts.json"  # only what was drawn: VBench warns of every video that it misses
-    info.write_text(json.dumps([one.row for one in prompts]), encoding="utf-8")
-    results = out / f"{NAME}_eval_results.json"
+    info, log_file, results = out / "prompts.json", out / "log.txt", out / f"{NAME}_eval_results.json"
+    info.write_text(json.dumps([one.row for one in prompts]), encoding="utf-8")  # it warns of each video it misses
     results.unlink(missing_ok=True)  # an old one is no answer
-    command = [python, "-c", _EVALUATE, info, videos, out, NAME, device, *dimensions]
-    done = subprocess.run(
-        list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-    )
-    (out / "log.txt").write_text(done.stdout, encoding="utf-8")
+    command = [python, "-c", _EVALUATE, info, videos.absolute(), out, NAME, device, *dimensions]
+    log.info("VBench begins, which can take hours; what it says is in %s", log_file)
+    with log_file.open("w", encoding="utf-8") as said:
+        done = subprocess.run(list(map(str, command)), env=apart(), cwd=out, stdout=said, stderr=subprocess.STDOUT)
     if done.returncode or not results.is_file():
-        last = (done.stdout.strip().splitlines() or ["it said nothing"])[-1]
-        raise ModelUnavailable(f"VBench did not finish ({last[:200]}); all that it said is in {out / 'log.txt'}.")
+        last = (log_file.read_text(encoding="utf-8").strip().splitlines() or ["it said nothing"])[-1]
+        raise ModelUnavailable(f"VBench did not finish ({last[:200]}); all that it said is in {log_file}.")
     found = json.loads(results.read_text(encoding="utf-8"))
     missing = [name for name in dimensions if name not in found]
     if missing:
-        raise ModelUnavailable(f"VBench gave no score for {', '.join(missing)}; see {out / 'log.txt'}.")
+        raise ModelUnavailable(f"VBench gave no score for {', '.join(missing)}; see {log_file}.")
     return {name: float(found[name][0]) for name in dimensions}

@@ -56,7 +56,8 @@ COMMANDS = {
             ("--data-dir DIR", "where stories and media are kept (default: the user's data folder)"),
             ("--window", "open a window of its own; closing it ends the program"),
             ("--no-browser", "do not open a browser window"),
-            ("--starter PATH", "folder of the model to use (default: assets/starter)"),
+            ("--starter PATH", "folder of the model to use, or a bank.json of big ones (default: assets/starter)"),
+            ("--tier NAME", "auto (what fits and is here), starter, or a big one: launch.py models list"),
         ),
     ),
     "predict": Command(
@@ -70,6 +71,7 @@ COMMANDS = {
             ("--out DIR", "where clips and the reel are written"),
             ("--json", "print one JSON object as the last line"),
             ("--model PATH", "folder of the model to use, or a bank.json of big ones (default: assets/starter)"),
+            ("--tier NAME", "auto (what fits and is here; the default), starter, or a big one"),
         ),
     ),
     "train": Command(
@@ -91,7 +93,7 @@ COMMANDS = {
         "measure a model: right-scene rates with intervals, floors and ceiling",
         "training.evaluate.main",
         WORKSHOP,
-        arguments="picturebook | told | compare A B",
+        arguments="picturebook | told | composition | nsp | vbench | compare A B",
         options=(
             ("--checkpoint PATH", "folder of the model to measure (default: assets/starter)"),
             ("--n N", "held-out stories (default: 64)"),
@@ -100,6 +102,9 @@ COMMANDS = {
             ("--quick", "a look: few stories, short closed loops"),
             ("--no-cut", "leave out the mode cut"),
             ("--mode NAME", "told: continue (default) or cut"),
+            ("--captioner NAME", "nsp: claude, server, own, or a model's folder puts the clips into words"),
+            ("--judge NAME", "nsp: claude, server or local judges these words with the paper's template"),
+            ("--think", "nsp: the reader writes first what comes"),
             ("--device NAME", "cpu (default) or cuda"),
             ("--report FILE", "write every clip beside its rendering into one HTML file"),
             ("--out FILE", "write the result with its single cases, for compare"),

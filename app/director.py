@@ -29,6 +29,7 @@ from app.killpoints import reached
 from app.loads import Loads
 from app.predictors import build
 from app.runner import Runner
+from app.settings import Settings
 from app.store import Store
 from app.store.erasing import finish_erasing
 from app.store.jobs import Job
@@ -166,12 +167,18 @@ class Director(Asking):
         """A person says that the model that could not be loaded may be tried once more."""
         self.engine.reset()
         self.trouble, self._not_before = "", 0.0
-        self.worker.settings = self.settings
+        self.worker.settings = self.engine.settings
         if self.settings.in_process:
             self._runner = None
         else:
             self._dismiss_other_models()
             self.submit_load(owner_id)
+
+    def change_model(self, settings: Settings, owner_id: str) -> None:
+        """From now on another model is asked for; a worker that has the old one ends after what it is doing."""
+        with self._guard:
+            self.engine.asked_for = settings
+        self.try_again(owner_id)
 
     def worker_state(self) -> Process | None:
         """What the worker last said of itself; None when there is none."""

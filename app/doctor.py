@@ -22,6 +22,7 @@ from app.checkup.finding import Finding, note, wrong
 from app.checkup.leftovers import look_at_leftovers
 from app.checkup.machine import look_at_machine
 from app.checkup.tables import look_at_folder, look_at_jobs, look_at_tables
+from app.checkup.tiers import look_at_tiers
 from app.progress_bar import ProgressBar
 from app.settings import STARTER, Settings
 from app.store import open_store
@@ -31,7 +32,7 @@ from nsp_core.errors import WhatNextError
 EXIT_WRONG, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 OLD = 3600.0  # seconds: what is younger may belong to something that is going on
 _MARKS = {"fine": "ok   ", "note": "note ", "mended": "mended", "wrong": "WRONG"}
-_MOST_DETAILS = 5
+_MOST_DETAILS = 7
 
 
 def parser() -> argparse.ArgumentParser:
@@ -68,6 +69,7 @@ def main(argv: list[str] | None = None) -> int:
 def examine(settings: Settings, *, fix: bool = False, older_than: float = OLD) -> Iterator[Finding]:
     """Everything, in the order in which one thing needs another."""
     yield from look_at_machine(settings)
+    yield from look_at_tiers(settings)
     yield from look_at_folder(settings)
     yield from look_at_data(settings, fix=fix, older_than=older_than)
 

@@ -11,6 +11,7 @@ from app.catalogue import say
 from app.loads import Loads
 from app.locks import Holder, holder_of, not_predicting, wanted_lock
 from app.settings import Settings
+from app.tier_choice import lower, tier_of
 from app.worker_process import WorkerProcess
 
 
@@ -21,17 +22,34 @@ class Engine:
 
     @property
     def settings(self) -> Settings:
-        """What the worker is started with: the model that was asked for, or the one that is shipped when that could not
-        be loaded several times in a row."""
-        return self.asked_for.safe() if self.stands_in else self.asked_for
+        """What the worker is started with: the model that was asked for; a smaller tier when the memory was not enough
+        for that; or the one that is shipped when it could not be loaded several times in a row."""
+        now = self.fitted
+        return now.safe() if self._given_up(now) else now
+
+    @property
+    def fitted(self) -> Settings:
+        """The model that was asked for, or the largest tier below it whose memory has not run short."""
+        now = self.asked_for
+        while now.step_down and now.is_tier and Loads(now).record().short and (smaller := lower(now)) is not None:
+            now = smaller
+        return now
 
     @property
     def stands_in(self) -> bool:
-        return not self.asked_for.is_safe and Loads(self.asked_for).record().given_up
+        return self._given_up(self.fitted)
+
+    def _given_up(self, settings: Settings) -> bool:
+        return not settings.is_safe and Loads(settings).record().given_up
 
     def stand_in(self) -> str:
         """Why the model that is shipped stands in for the one that was asked for; "" when it does not."""
-        return self._why(self.asked_for) if self.stands_in else ""
+        return self._why(self.fitted) if self.stands_in else ""
+
+    def stepped_down(self) -> tuple[str, str] | None:
+        """The tier that was asked for and the smaller one that runs because the memory was not enough; else None."""
+        asked, now = tier_of(self.asked_for), tier_of(self.fitted)
+        return (asked.name, now.name) if asked and now and asked != now else None
 
     def broken(self) -> str:
         """That even the model which stands in for all others cannot be loaded; "" when it can be tried. Trying for ever
@@ -41,8 +59,11 @@ class Engine:
 
     def reset(self) -> None:
         """All of it may be tried once more."""
-        for settings in (self.asked_for, self.asked_for.safe()):
+        settings: Settings | None = self.asked_for
+        while settings is not None:
             Loads(settings).reset()
+            settings = lower(settings)
+        Loads(self.asked_for.safe()).reset()
 
     def holder(self) -> Holder | None:
         """Who has the device, or wants it, for something else than predicting: teaching, for one."""

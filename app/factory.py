@@ -51,6 +51,7 @@ class StoryApp:
 
     def close(self) -> None:
         self.demo.close(verbose=False)
+        self.desk.fetching.close()
         self.director.shutdown()
         self.director.store.close()
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from app.settings import Settings
+from app.shortage import is_out_of_memory
 from nsp_core.errors import WhatNextError
 
 log = logging.getLogger(__name__)
@@ -31,12 +32,14 @@ NAME = "loads.json"
 
 @dataclass(frozen=True)
 class Record:
-    """Of one model on one device. `since`: when a load began that goes on or ended without a word; epoch seconds."""
+    """Of one model on one device. `since`: when a load began that goes on or ended without a word; epoch seconds.
+    `short`: the memory was not enough, for loading or for drawing."""
 
     failed: int = 0
     why: str = ""
     since: float | None = None
     seconds: tuple[float, ...] = ()
+    short: bool = False
 
     @property
     def given_up(self) -> bool:
@@ -64,6 +67,7 @@ class Loads:
             why=str(entry.get("why", "")) if same else "",
             since=entry.get("since"),
             seconds=tuple(entry.get("seconds", ())),
+            short=bool(entry.get("short")) and same,
         )
 
     @contextlib.contextmanager
@@ -75,10 +79,16 @@ class Loads:
             yield
         except Exception as error:
             why = str(error) if isinstance(error, WhatNextError) else f"{type(error).__name__}: {error}"
-            self._write(failed=before.failed + 1, why=why, since=None, seconds=before.seconds)
+            short = is_out_of_memory(error)
+            self._write(failed=before.failed + 1, why=why, since=None, seconds=before.seconds, short=short)
             raise
         seconds = (*before.seconds, round(time.time() - started, 2))[-_REMEMBERED:]
         self._write(failed=0, why="", since=None, seconds=seconds)
+
+    def ran_short(self, why: str) -> None:
+        """It was loaded, and then the memory was not enough for what it was asked to do."""
+        now = self.record()
+        self._write(failed=max(1, now.failed), why=why, since=None, seconds=now.seconds, short=True)
 
     def forgive(self) -> None:
         """The load that goes on was broken off by us: that says nothing of the model."""
@@ -111,7 +121,7 @@ class Loads:
         """Changes when somebody mends the folder."""
         folder = Path(self.model)
         try:
-            files = [path.stat() for path in sorted(folder.rglob("*")) if path.is_file()] if folder.is_dir() else []
+            files = [path.stat() for path in (folder, *sorted(folder.rglob("*"))) if path.is_file()]
         except OSError:
             return ""
         return f"{len(files)} {sum(file.st_size for file in files)} {max((f.st_mtime_ns for f in files), default=0)}"

@@ -17,6 +17,7 @@ from app.access import Access, access_for, close_side_doors
 from app.filter import content_filter
 from app.keys import hide_keys
 from app.settings import STARTER, Settings
+from app.tier_choice import chosen
 from nsp_core.errors import WhatNextError
 
 DEFAULT_PORT = 7860
@@ -42,7 +43,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--data-dir", type=Path, help="where stories and media are kept")
     made.add_argument("--window", action="store_true", help="open a window of its own; closing it ends the program")
     made.add_argument("--no-browser", action="store_true", help="do not open a browser window")
-    made.add_argument("--starter", type=Path, help=f"folder of the model to use (default: {STARTER})")
+    made.add_argument("--starter", type=Path, help=f"folder of the model to use, or a bank.json (default: {STARTER})")
+    made.add_argument("--tier", help="auto (what fits and is here), starter, or a big one: launch.py models list")
     made.add_argument("--examples", type=Path, help=argparse.SUPPRESS)  # tests bring their own
     made.add_argument("--steps", type=int, help=argparse.SUPPRESS)  # tests draw with few steps
     return made
@@ -57,10 +59,14 @@ def main(argv: list[str] | None = None) -> int:
     try:
         close_side_doors()
         settings = Settings.from_environment(
-            data_dir=arguments.data_dir, model=arguments.starter, filter="off" if arguments.no_filter else None
+            data_dir=arguments.data_dir,
+            model=arguments.starter,
+            filter="off" if arguments.no_filter else None,
+            tier=arguments.tier,
         )
         if arguments.get_filter:
             return get_filter(settings)
+        settings = chosen(settings)
         access = access_for(arguments.host, settings, arguments.password_file)
         settings = replace(settings, public=access.public)
         content_filter(settings)  # says at once what it lacks

@@ -83,6 +83,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--seed", type=int, default=7, metavar="N", help="seed of the first take (default: 7)")
     made.add_argument("--out", type=Path, required=True, metavar="DIR", help="where clips and the reel are written")
     made.add_argument("--json", action="store_true", help="print one JSON object as the last line")
+    made.add_argument("--tier", help="auto (what fits and is here; the default), starter, or a big one")
     made.add_argument(
         "--model",
         "--starter",
@@ -132,8 +133,9 @@ def tell(arguments: argparse.Namespace) -> dict[str, Any]:
             print(media.note)
 
     from app.predictors import build, canvas_of, check
+    from app.tier_choice import chosen
 
-    settings = Settings.from_environment(model=arguments.starter)
+    settings = chosen(Settings.from_environment(model=arguments.starter, tier=arguments.tier))
     if settings.predictor == DEFAULT_PREDICTOR:
         check(settings.model)  # again in loading, but that takes seconds to begin
     predictor = build(settings.predictor, settings.model)
@@ -149,11 +151,10 @@ def tell(arguments: argparse.Namespace) -> dict[str, Any]:
         frames = to_model_frames(media, canvas.width, canvas.height, canvas.frames, canvas.fps)
         beginning = understand(predictor, frames, path.name)
 
-    book = Book(arguments.out)
+    book, how = Book(arguments.out), ""
     if beginning.frames is None:
         drawn = draw(predictor, StoryContext(), beginning.words, "cut", arguments.seed, "The beginning")
         scene, seconds, fps = scene_of(drawn), drawn.seconds, drawn.fps
-        how = drawn.how
     else:
         scene, seconds, fps = beginning, 0.0, canvas_of(predictor).fps
     book.add(scene, fps, seconds)

@@ -48,13 +48,14 @@ class Difference:
 def surroundings(predictor: Predictor, *, device: str, threads: int) -> dict[str, Any]:
     """What draws, and on what: the columns of a recipe that do not depend on the story."""
     torch = sys.modules.get("torch")  # only if the predictor brought it; never imported here
+    how = getattr(predictor, "how", "")  # a model with more than one way to draw says which one it took, and why
     return {
         "adapter": getattr(predictor, "adapter", None),
         "adapter_strength": getattr(predictor, "adapter_strength", None),
         "device": device,
         "threads": int(torch.get_num_threads()) if torch is not None else threads,
         "dtype": str(getattr(predictor, "dtype", "unknown")).removeprefix("torch."),
-        "versions_json": json.dumps(dict(_versions())),
+        "versions_json": json.dumps({**dict(_versions()), **({"mode": how} if how else {})}),
     }
 
 

@@ -21,10 +21,12 @@ from app.drift import drift_of
 from app.filter import ContentFilter, NotForEverybody, content_filter
 from app.job_report import GivenBack, JobReport
 from app.killpoints import reached
+from app.loads import Loads
 from app.predictors import Canvas, canvas_of
 from app.ranking import judge_for, judge_takes
 from app.recipe import recipe_of, surroundings
 from app.replay import replay
+from app.shortage import is_out_of_memory
 from app.store import Store
 from app.store.jobs import LOADING, Gone, Job
 from app.store.media import Media, MediaFile
@@ -32,6 +34,7 @@ from app.store.models import SceneRow
 from app.store.takes import NewTake
 from app.story import Role
 from app.take_files import make_files
+from app.tier_choice import lower
 from nsp_core.errors import Cancelled, ConfigError, OutsideLanguage, UserError, WhatNextError
 from nsp_core.types import Frames, NextScene, Predictor, SamplingOptions, SceneRequest
 
@@ -80,9 +83,10 @@ class Runner:
         except WhatNextError as error:
             self._end(job, "failed", error)
         except MemoryError as error:
-            sentence = "There was not enough memory for this: close other programs or choose a smaller model."
-            self._end(job, "failed", error, sentence=sentence)
+            self._ran_short(job, error)
         except Exception as error:
+            if is_out_of_memory(error):
+                return self._ran_short(job, error)
             log.exception("job %s (%s) failed", job.id, job.kind)
             sentence = (
                 f"Something went wrong inside the program ({type(error).__name__}); the log in {_logs(self)} has it."
@@ -109,6 +113,20 @@ class Runner:
             log.info("loaded %s in %.1f s", self.settings.model, time.monotonic() - started)
             self.told("busy", "")
         return self.predictor
+
+    def _ran_short(self, job: Job, error: BaseException) -> None:
+        """The job waits for a smaller tier where there is one and that is allowed; else it is said what to do."""
+        log.warning("job %s: the memory was not enough", job.id, exc_info=error)
+        smaller = lower(self.settings)
+        sentence = "There was not enough memory for this: close other programs or choose a smaller model."
+        if smaller is None:
+            return self._end(job, "failed", error, sentence=sentence)
+        if not self.settings.step_down:
+            return self._end(job, "failed", error, sentence=f"{sentence} {smaller.model} is the next smaller one here.")
+        Loads(self.settings).ran_short(sentence)
+        self.predictor = None
+        with contextlib.suppress(Gone):
+            self.store.jobs.give_back(job.id, self.worker_id)
 
     def _end(
         self,

@@ -13,11 +13,13 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from nsp_core.banks import file
 from nsp_core.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[1]
 STARTER = ROOT / "assets" / "starter"
 DEFAULT_PREDICTOR = "app.predictors:load"
+TIER_PREDICTOR = "app.tier_model:load"
 
 
 def default_data_dir() -> Path:
@@ -36,6 +38,8 @@ class Settings:
     predictor: str = DEFAULT_PREDICTOR  # "module:function" that returns a nsp_core.types.Predictor
     safe_model: str = str(STARTER)  # what stands in when `model` cannot be loaded, with its predictor
     safe_predictor: str = DEFAULT_PREDICTOR
+    tier: str = ""  # of nsp_core.tiers: its weights are the model; "": chosen on the page, or what fits and is here
+    step_down: bool = True  # when memory is not enough, the next smaller tier goes on
     device: str = "cpu"
     threads: int = 0  # 0: the libraries decide
     language: str = "en"  # of the page: a file in app/languages, or the path of one
@@ -87,6 +91,11 @@ class Settings:
         return self.data_dir / "run"
 
     @property
+    def tier_file(self) -> Path:
+        """What was chosen on the page."""
+        return self.data_dir / "tier"
+
+    @property
     def backups_dir(self) -> Path:
         return self.data_dir / "backups"
 
@@ -103,6 +112,11 @@ class Settings:
     def is_safe(self) -> bool:
         """Whether the model is the one that is shipped."""
         return (self.predictor, self.model) == (self.safe_predictor, self.safe_model)
+
+    @property
+    def is_tier(self) -> bool:
+        """Whether the model is a tier's published weights; `model` is its name then."""
+        return self.predictor == TIER_PREDICTOR
 
     def safe(self) -> Settings:
         """The same with the model that is shipped."""
@@ -128,7 +142,8 @@ class Settings:
         values = _typed(given, "the environment")
         values.setdefault("data_dir", default_data_dir())
         values.update(_typed({k: v for k, v in overrides.items() if v is not None}, "the call"))
-        if Path(values.setdefault("model", cls.model)).exists():  # the worker runs in another folder than this process
+        values["model"] = str(file.find(values.get("model", cls.model)) or values.get("model", cls.model))
+        if Path(values["model"]).exists():  # the worker runs in another folder than this process
             values["model"] = str(Path(values["model"]).resolve())
         return cls(**values)
 

@@ -27,6 +27,7 @@ from app.predictors import build
 from app.runner import GivenBack, Runner
 from app.settings import Settings
 from app.store import Store, open_store
+from app.tier_choice import lower
 from nsp_core.types import Predictor
 
 log = logging.getLogger("app.worker")
@@ -98,6 +99,8 @@ class Worker:
             self.pulse.working_on(None)
             if runner.predictor is None and self.loads.record().given_up:
                 return "the model cannot be loaded"
+            if self.settings.step_down and self.loads.record().short and lower(self.settings) is not None:
+                return "the memory is not enough for this tier"  # the page starts another with a smaller one
             log.info("job %s: ended after %.2f s", job.id, time.monotonic() - started)
 
     def _wanted_elsewhere(self) -> bool:

@@ -28,10 +28,9 @@ from nsp_core.latents import (
     denormalise,
     from_target,
     normalise,
-    pack,
-    unpack,
 )
 from nsp_core.memory import ends, last_seen, words_of
+from nsp_core.model.velocity import predict_velocity
 from nsp_core.model.vision_language import Prompt, Written, prepare, query_states, write
 from nsp_core.opinion import opinion
 from nsp_core.sampler import Step, denoise
@@ -266,7 +265,9 @@ class NextScenePipeline(DiffusionPipeline):
         return self.read(self.prompt_to_draw(context, words)), self.null_condition()
 
     def prompt_to_draw(self, context: StoryContext, words: str) -> Prompt:
-        return self.prompt(context, self.dialect.draw.format(words=self.plain(words)))
+        """Without words the model has to find out by itself what comes: the paper's setting, as its stages train it."""
+        task = self.dialect.draw.format(words=self.plain(words)) if words.strip() else self.dialect.next
+        return self.prompt(context, task)
 
     def null_condition(self) -> Tensor:
         """Guidance's other side: an empty prompt through the reader with the same queries."""
@@ -384,37 +385,6 @@ DEFAULT_SAMPLING = {
     "continue": {"steps": 16, "guidance": 2.0, "shift": 2.0},
     "cut": {"steps": 20, "guidance": 3.0, "shift": 4.0},
 }
-
-
-def predict_velocity(
-    transformer: Any,
-    x: Tensor,
-    sigma: Tensor,
-    condition: Tensor,
-    *,
-    clean_frames: int = 0,
-    rope_scale: tuple[float, ...] = (2.0, 128.0, 128.0),
-) -> Tensor:
-    """The transformer on latents (B, C, F, h, w) at `sigma` (B,), the first `clean_frames` at timestep 0.
-
-    Training calls this too: what is trained is what is shipped.
-    """
-    batch, _, frames, height, width = x.shape
-    timestep = sigma.to(x) * flow.TRAIN_TIMESTEPS  # one a sample; one a token costs time, so only where they differ
-    if clean_frames:
-        timestep = timestep[:, None].repeat(1, frames * height * width)
-        timestep[:, : clean_frames * height * width] = 0
-    out = transformer(
-        hidden_states=pack(x).to(transformer.dtype),
-        encoder_hidden_states=condition.to(transformer.dtype),
-        timestep=timestep,
-        encoder_attention_mask=None,
-        num_frames=frames,
-        height=height,
-        width=width,
-        rope_interpolation_scale=rope_scale,
-    ).sample
-    return unpack(out, (frames, height, width))
 
 
 __all__ = ["DEFAULT_SAMPLING", "Latents", "NextScenePipeline", "Written", "predict_velocity"]

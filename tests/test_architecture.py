@@ -34,6 +34,8 @@ TORCH_FREE_CORE = (
     "nsp_core.weights.hub",
     "nsp_core.weights.verify",
     "nsp_core.drift",
+    "nsp_core.model.spec",
+    "nsp_core.banks.file",
 )
 # The modules of app that run inside the model's own process.
 WORKER_MODULES = {"app.worker"}

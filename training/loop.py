@@ -15,7 +15,8 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,6 +28,7 @@ from training.ema import Ema
 from training.objective import Objective, Remembering, StopTraining
 from training.optim import Optimiser
 from training.prefetch import batches
+from training.trackers import Name, Trackers
 
 log = logging.getLogger(__name__)
 PREEMPTED = 75  # sysexits EX_TEMPFAIL: saved, run me again
@@ -51,6 +53,7 @@ class LoopConfig:
     spike: float = 20.0  # a loss above this many running means stops the run
     autocast: bool = True
     workers: int = 0  # processes that make batches ahead; 0 makes them in this one
+    trackers: tuple[Name, ...] = ()  # tensorboard, trackio, wandb: besides metrics.jsonl
     parallel: Literal["replicate", "shard"] = "replicate"  # under torchrun: everything in each process, or divided
 
 
@@ -120,8 +123,13 @@ def train(
             checkpoint.save(out / "checkpoints", step, dict(module.state_dict()), ema.state_dict(), state, about)
         ranks.wait()  # who goes on from it must find it
 
+    def tell(row: dict[str, Any]) -> None:
+        metrics.write(json.dumps(row) + "\n")
+        trackers.tell(row)
+
     with (
         stop,
+        closing(Trackers(config.trackers if ranks.main else (), out, step, asdict(config))) as trackers,
         # by the line: a kill loses none
         (out / "metrics.jsonl" if ranks.main else Path(os.devnull)).open("a", buffering=1) as metrics,
         batches(objective, config.seed, step, config.steps, config.workers) as next_batch,
@@ -155,11 +163,11 @@ def train(
             if step % config.log_every == 0:
                 row = {"step": step, "seconds": round(time.monotonic() - started, 1), "loss": running}
                 row |= {"norm": float(norm), **dict(zip(figures, ranks.mean([*figures.values()]), strict=True))}
-                metrics.write(json.dumps(row) + "\n")
+                tell(row)
                 log.info(" ".join(f"{k} {v:.4g}" for k, v in row.items()))
             if step % config.eval_every == 0 or step == config.steps:
                 held_out = evaluate(objective, ema)
-                metrics.write(json.dumps({"step": step, "held_out": held_out}) + "\n")
+                tell({"step": step, "held_out": held_out})
                 log.info("held out: %s", " ".join(f"{k} {v:.4g}" for k, v in held_out.items()))
                 if on_eval:
                     on_eval(step, held_out)

@@ -18,8 +18,9 @@ from packaging.specifiers import SpecifierSet
 
 from app.checkup.finding import Finding, Findings, fine, in_bytes, note, wrong
 from app.settings import DEFAULT_PREDICTOR, ROOT, Settings
+from nsp_core.banks import file
 from nsp_core.checkpoint import check_folder
-from nsp_core.errors import CheckpointMismatch
+from nsp_core.errors import CheckpointMismatch, ConfigError
 
 LEAST_MEMORY = 2_000_000_000  # what the starter and a page need together
 
@@ -98,19 +99,23 @@ def encoder() -> Finding:
 
 
 def model(settings: Settings) -> Finding:
+    if settings.is_tier:
+        return fine("model_tier", name=settings.model)
     if settings.predictor != DEFAULT_PREDICTOR:
         return note("model_other", predictor=settings.predictor)
     folder = Path(settings.model)
     try:
-        check_folder(folder)
-    except CheckpointMismatch as error:
+        bank = file.find(folder)
+        if bank is None:
+            check_folder(folder)
+        folders = (folder,) if bank is None else file.folders(file.read(bank))
+    except (CheckpointMismatch, ConfigError) as error:
         return wrong("model_broken", cause=str(error))
-    cut = tuple(
-        path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*.safetensors")) if not is_whole(path)
-    )
+    weights = [(path, one) for one in folders for path in sorted(one.rglob("*.safetensors"))]
+    cut = tuple(path.relative_to(one).as_posix() for path, one in weights if not is_whole(path))
     if cut:
         return wrong("model_cut", folder=str(folder), details=cut)
-    size = sum(path.stat().st_size for path in folder.rglob("*.safetensors"))
+    size = sum(path.stat().st_size for path, _ in weights)
     return fine("model_fine", folder=str(folder), size=in_bytes(size))
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from app.catalogue import say
 from app.director import Director
+from app.models.fetching import Fetching
 from app.pages.examples import Examples
 from app.pages.place import Place
 from app.pages.view import Views
@@ -22,6 +23,7 @@ from app.pages.wishes.drift import Drifting
 from app.pages.wishes.engine import EngineRoom
 from app.pages.wishes.library import Library
 from app.pages.wishes.machine import Machine
+from app.pages.wishes.models import Models
 from app.pages.wishes.person import Message, Person, Question, Told, Wish, text_of
 from app.pages.wishes.queue import Queueing
 from app.pages.wishes.recipe import Recipes
@@ -60,6 +62,7 @@ class Desk:
         self.views = Views(director, owner_id, examples)
         self.beginning = Beginning(self.person)
         self.library = Library(self.person)
+        self.fetching = Fetching(self.settings)
         self.wishes: dict[str, Wish] = {}
         self.questions: dict[str, Question] = {}
         for subject in (
@@ -70,7 +73,8 @@ class Desk:
             Shelf(self.person),
             self.library,
             Bible(self.person),
-            Machine(self.person),
+            Machine(self.person, self.fetching),
+            Models(self.person, self.fetching),
             Recipes(self.person),
             Drifting(self.person),
             Alone(self.person),

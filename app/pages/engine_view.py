@@ -17,13 +17,16 @@ def engine_view(director: Director) -> dict[str, Any]:
         return _state("failed", say("view.cannot_start"), broken, note=broken, again=say("engine.again"))
     why = engine.stand_in()
     note = {"note": say("engine.stands_in", why=why), "again": say("engine.other_again")} if why else {}
+    if not why and (down := engine.stepped_down()):
+        asked, now = (say("machine.tier_" + name.replace("-", "_")) for name in down)
+        note = {"note": say("engine.stepped_down", asked=asked, now=now), "again": say("engine.other_again")}
     if held_up := engine.held_up():
         return _state("lent", say("engine.lent_briefly"), held_up, waking=True, **note)
     if engine.waking() is not None:
         return _state("loading", say("view.waking"), say("progress.waking"), waking=True, **note)
     if why:
         return _state("safe", say("engine.stands_in_briefly"), why, **note)
-    return _state("ready", "", "")
+    return _state("ready", "", "", **note)
 
 
 def because(director: Director) -> str:

@@ -81,6 +81,12 @@ def local(folder: Path) -> HubModel:
     return HubModel(str(folder), "", ())
 
 
+def folders(spec: BankSpec) -> tuple[Path, ...]:
+    """All that a bank file names, for whoever looks whether the weights are whole."""
+    connector = (spec.connector,) if isinstance(spec.connector, Path) else ()
+    return (folder_of(spec.reader), folder_of(spec.drawer), *connector)
+
+
 def folder_of(model: HubModel) -> Path:
     """Where `local` weights lie."""
     return Path(model.repo)

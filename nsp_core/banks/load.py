@@ -22,6 +22,7 @@ from nsp_core.banks.pipeline import BankPipeline
 from nsp_core.errors import CheckpointMismatch, ModelUnavailable
 from nsp_core.model import build
 from nsp_core.model.connector import Connector
+from nsp_core.model.quantised import quantisation
 from nsp_core.model.spec import BankSpec, HubModel
 
 FolderOf = Callable[[HubModel], Path]
@@ -44,7 +45,7 @@ def load(spec: BankSpec, folder_of: FolderOf, device: str | None = None) -> Bank
     family = reading.family_of(reader)
     small = quantisation(spec, target)
     with checkpoint.without_progress_bars():
-        processor = reading.load_processor(reader, family)
+        processor = reading.load_processor(reader, family, (spec.frames - 1) / spec.fps or 1.0)
         vision_language = reading.load_model(reader, dtype, **small)
         module = build.drawer(transformer_of(drawer))
         words = spec.mode == "cascade"
@@ -64,20 +65,13 @@ def load(spec: BankSpec, folder_of: FolderOf, device: str | None = None) -> Bank
         fps=spec.fps,
         sampling={"continue": best, "cut": best},
     )
-    pipeline.how = why(spec)
+    pipeline.how = spec.why
     pipeline.fingerprint = fingerprint(spec, folder_of)
     for part in pipeline.components.values():
         if isinstance(part, torch.nn.Module):
             part.eval().requires_grad_(False)
     place(pipeline, spec, target)
     return pipeline
-
-
-def why(spec: BankSpec) -> str:
-    """One sentence for people: which mode, and why this one."""
-    if spec.mode == "unified":
-        return "unified: the reader's own thoughts guide the drawing, because a trained connector is there"
-    return "cascade: the reader writes the scene and the drawer reads the words, because no trained connector is there"
 
 
 # --- parts ----------------------------------------------------------------------------------------------------------
@@ -114,24 +108,6 @@ def check_fit(vision_language: Any, connector: Connector, transformer: Any) -> N
 
 
 # --- memory ---------------------------------------------------------------------------------------------------------
-
-
-def quantisation(spec: BankSpec, device: torch.device) -> dict[str, Any]:
-    """What from_pretrained of a transformers model is told for NF4: the vision tower and the head stay as they are.
-
-    The tower's name counts in full: "visual" alone would not be found, and the tower be quantised with the rest.
-    """
-    if not spec.four_bits:
-        return {}
-    from transformers import BitsAndBytesConfig
-
-    config = BitsAndBytesConfig(
-        load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_compute_dtype=getattr(torch, spec.dtype),
-        llm_int8_skip_modules=["model.visual", "lm_head", "shared"],
-    )
-    return {"quantization_config": config, "device_map": {"": device}}
 
 
 def place(pipeline: BankPipeline, spec: BankSpec, device: torch.device) -> None:

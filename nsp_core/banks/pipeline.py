@@ -9,8 +9,9 @@ Letters: B batch, Q queries, C latent channels, F latent frames, h, w latent sid
 
 from __future__ import annotations
 
+import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -43,7 +44,7 @@ from nsp_core.types import (
 
 # arXiv 2512.13015, inference: no negative prompt; the shift is the scheduler's own for the number of tokens
 PAPER_SAMPLING = {"steps": 50, "guidance": 3.0, "shift": None}
-MAX_ANSWER = 160  # tokens that the reader may write for one scene
+MAX_ANSWER = 96  # tokens that the reader may write for one scene
 TRIES = 3  # an answer that is not what was asked for is asked for again, with another seed
 
 
@@ -96,6 +97,7 @@ class BankPipeline(NextScenePipeline, LTXVideoLoraLoaderMixin):
         module = build.drawer(type(transformer).__name__)
         self.drawer: LTX = module.of(transformer, vae, scheduler, text_encoder, tokenizer)
         self.drawn: DrawMode = "cascade" if connector is None else "unified"
+        self._kept: dict[str, tuple[Any, Any]] = {}
         self.queries = 0 if connector is None else connector.config.num_queries
 
     # -- words ----------------------------------------------------------------------------------------------------
@@ -146,7 +148,7 @@ class BankPipeline(NextScenePipeline, LTXVideoLoraLoaderMixin):
                 if not last.done and (text := so_far(last.text)):
                     yield Thought(number, text)
             words = finished(last.text) if last else None
-            if last and words and words not in told:
+            if last and words and words not in told and self.can_draw(words):
                 told.add(words)
                 yield Thought(number, words, True, last.score)
                 number += 1
@@ -154,6 +156,19 @@ class BankPipeline(NextScenePipeline, LTXVideoLoraLoaderMixin):
                 return
         if not number:
             raise UserError("The reader did not answer with a scene; say in your own words what happens next.")
+
+    def can_draw(self, words: str) -> bool:
+        """Whether the drawer reads all of `words`: nothing is offered that `act` would refuse."""
+        try:
+            self.check_words(words)
+        except UserError:
+            return False
+        return True
+
+    def check_words(self, words: str) -> None:
+        """Raise UserError for words that the drawer's T5 would cut. In unified mode the reader reads them."""
+        if self.drawn == "cascade":
+            self.drawer.check_words(words)
 
     # -- what is read ---------------------------------------------------------------------------------------------
 
@@ -167,16 +182,15 @@ class BankPipeline(NextScenePipeline, LTXVideoLoraLoaderMixin):
             return self.fitted(context, lambda _: words)
         return self.fitted(context, lambda some: story_of(some, words))
 
-    def fitted(self, context: StoryContext, say: Any) -> Prompt:
-        """say(context) with the two ends of the last clip; the oldest scenes are left out until the prompt fits. Raises
-        UserError, naming the budget, when the last scene alone is too much."""
+    def fitted(self, context: StoryContext, say: Callable[[StoryContext], str]) -> Prompt:
+        """say(context) with the two ends of the last clip. Scenes are left out until the prompt fits, the oldest ones
+        but for the first, which the story is anchored to. Raises UserError, naming the budget, when the last scene
+        alone is too much. So a story of any length costs no more than the budget."""
         scene = last_seen(context)
         clips = () if scene is None or scene.frames is None else (ends(self.check_frames(scene.frames)),)
-        scenes = context.scenes[-prompts.MAX_SCENES :]
-        prompt = Prompt(say(context), clips)
-        seen = measure(self.processor, prompt)[1]
-        for first in range(len(scenes)):
-            prompt = Prompt(say(replace(context, scenes=scenes[first:])), clips)
+        seen = measure(self.processor, Prompt("", clips))[1]
+        for scenes in fewer(context.scenes):
+            prompt = Prompt(say(replace(context, scenes=scenes)), clips)
             if measure(self.processor, Prompt(prompt.text))[0] + seen + self.queries <= SEQUENCE:
                 return prompt
         check_budget(self.processor, prompt, self.queries)
@@ -185,10 +199,9 @@ class BankPipeline(NextScenePipeline, LTXVideoLoraLoaderMixin):
     # -- pictures -------------------------------------------------------------------------------------------------
 
     def act(self, request: SceneRequest, *, should_stop: ShouldStop | None = None) -> Iterator[Progress | NextScene]:
-        if self.drawn == "cascade":
-            if not request.words.strip():
-                raise UserError("There are no words yet: say in one sentence what happens.")
-            self.drawer.check_words(request.words)
+        if self.drawn == "cascade" and not request.words.strip():
+            raise UserError("There are no words yet: say in one sentence what happens.")
+        self.check_words(request.words)
         try:
             yield from super().act(request, should_stop=should_stop)
         finally:
@@ -201,9 +214,18 @@ class BankPipeline(NextScenePipeline, LTXVideoLoraLoaderMixin):
         """-> what the drawer is told for the scene and for nothing, each a `Condition`."""
         if self.drawn == "cascade":
             device = self._execution_device
-            return self.drawer.encode_words(words.strip(), device), self.drawer.encode_words("", device)
-        given, null = super().encode_condition(context, words)
-        return Condition(given), Condition(null)
+            kinds = (words.strip(), "")
+            return self._once("condition", kinds, lambda: tuple(self.drawer.encode_words(w, device) for w in kinds))
+        prompt = self.prompt_to_draw(context, words)
+        key = (prompt.text, *map(digest, prompt.clips))
+        return self._once("condition", key, lambda: (Condition(self.read(prompt)), Condition(self.null_condition())))
+
+    def _once(self, what: str, key: Any, make: Callable[[], Any]) -> Any:
+        """make(), or what it made the last time for the same key: takes of one scene are read once, and a reader that
+        waits elsewhere is not brought in for each of them."""
+        if what not in self._kept or self._kept[what][0] != key:
+            self._kept[what] = (key, make())
+        return self._kept[what][1]
 
     def read(self, prompt: Prompt) -> Tensor:
         ready(self.vision_language)  # its inner model is called, which a hook for the whole would not see
@@ -219,7 +241,9 @@ class BankPipeline(NextScenePipeline, LTXVideoLoraLoaderMixin):
         frames = self.check_frames(scene.frames)
         ratio = self.geometry.temporal_ratio
         most = min(self.drawer.overlap, (len(frames) - 1) // ratio + 1)
-        return self.drawer.encode(frames[-((most - 1) * ratio + 1) :], self._execution_device)
+        known = frames[-((most - 1) * ratio + 1) :]
+        latents: Tensor = self._once("reference", digest(known), lambda: self.encode(known))
+        return latents
 
     def encode(self, frames: Frames) -> Tensor:
         return self.drawer.encode(frames, self._execution_device)
@@ -257,6 +281,18 @@ class BankPipeline(NextScenePipeline, LTXVideoLoraLoaderMixin):
         return self.decode(latents)[known:]
 
 
+def fewer(scenes: tuple[Scene, ...]) -> Iterator[tuple[Scene, ...]]:
+    """At most MAX_SCENES, then fewer and fewer: the first one and the latest, at last the latest alone."""
+    latest = scenes[-prompts.MAX_SCENES :]
+    if len(latest) < len(scenes):
+        latest = (scenes[0], *latest[1:])
+    yield latest
+    for left_out in range(1, len(latest) - 1):
+        yield (latest[0], *latest[1 + left_out :])
+    if len(latest) > 1:
+        yield latest[-1:]
+
+
 def story_lines(context: StoryContext) -> str:
     """The words of the scenes, numbered among those that are told, and what holds for the whole story."""
     bible = [prompts.PAPER.bible.format(text=context.bible).strip()] if context.bible.strip() else []
@@ -273,6 +309,10 @@ def story_of(context: StoryContext, words: str = "") -> str:
     else:
         task = prompts.PAPER_INSTRUCTION.format(scene=last)
     return f"{before}\n{task}" if before else task
+
+
+def digest(frames: Frames) -> str:
+    return hashlib.sha256(frames.tobytes()).hexdigest()
 
 
 def ready(module: Any) -> None:

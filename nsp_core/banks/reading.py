@@ -8,14 +8,18 @@ nothing of what is asked.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from transformers.video_utils import VideoMetadata
 
 from nsp_core.errors import CheckpointMismatch, UserError
 from nsp_core.model import build
 from nsp_core.model.vision_language import Prompt, prepare
+from nsp_core.types import Frames
 
 SEQUENCE = 1024  # arXiv 2512.13015, architecture section: the longest sequence, queries included
 VISION = 448  # of them for pictures, at most
@@ -43,9 +47,9 @@ def load_model(folder: Path, dtype: torch.dtype, **how: Any) -> Any:
     )
 
 
-def load_processor(folder: Path, family: str, vision: int = VISION) -> Any:
+def load_processor(folder: Path, family: str, seconds: float, vision: int = VISION) -> Any:
     """The stock processor where torchvision is installed, else ours (`nsp_core.model.processor`), the same but for the
-    library that resizes. Frames are made smaller until a prompt's clips have `vision` tokens at most."""
+    library that resizes. Frames are made smaller until a prompt's clip, which lasts `seconds`, has `vision` tokens."""
     from transformers.utils import is_torchvision_available
 
     if is_torchvision_available():
@@ -55,8 +59,25 @@ def load_processor(folder: Path, family: str, vision: int = VISION) -> Any:
         processor.tokenizer.padding_side = "left"
     else:
         processor = build.reader(family).load_processor(folder)
-    processor.reading = {"do_sample_frames": False, "size": frame_size(processor.video_processor, family, vision)}
+    processor.reading = Reading(frame_size(processor.video_processor, family, vision), seconds)
     return processor
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a processor is told about clips beside their frames: no more than `size` of them, and that the first and the
+    last frame of each lie `seconds` apart (Qwen3-VL writes times between the frames)."""
+
+    size: dict[str, int]
+    seconds: float
+
+    def __call__(self, clips: Sequence[Frames]) -> dict[str, Any]:
+        rates = [max(1, len(clip) - 1) / self.seconds for clip in clips]
+        known = [
+            VideoMetadata(total_num_frames=len(clip), fps=rate, frames_indices=list(range(len(clip))))
+            for clip, rate in zip(clips, rates, strict=True)
+        ]
+        return {"size": self.size, "do_sample_frames": False, "video_metadata": known}
 
 
 def frame_size(videos: Any, family: str, tokens: int, frames: int = 2) -> dict[str, int]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from nsp_core.banks import file
 from nsp_core.errors import ConfigError
 from nsp_core.judges.config import JudgeConfig
 from nsp_core.judges.templates import Template
@@ -35,6 +36,10 @@ def local_judge(config: JudgeConfig | None = None) -> LocalJudge:
     config = config or JudgeConfig.from_environment()
     if not config.model:
         raise ConfigError("The judge 'local' needs a model: set WHATNEXT_JUDGE_MODEL to the folder of one.")
+    if bank := file.find(config.model):
+        from nsp_core.banks.load import load
+
+        return LocalJudge(load(file.read(bank), file.folder_of), config.template)
     pipeline: Any = NextScenePipeline.from_pretrained(config.model)
     if pipeline.config.dialect != "paper":
         raise ConfigError(

@@ -51,3 +51,10 @@ class BankSpec:
     fps: int = 16
     steps: int = 50
     guidance: float = 3.0
+
+    @property
+    def why(self) -> str:
+        """One sentence for people: which mode, and why this one."""
+        if self.mode == "unified":
+            return "unified: the reader's own thoughts guide the drawing, because a trained connector is there"
+        return "cascade: the reader writes, the drawer reads the words, because no trained connector is there"

@@ -35,7 +35,7 @@ def prepare(processor: Any, prompts: Sequence[Prompt], multiple: int = 1, begun:
     """Tokens and vision patches of a left-padded batch, through the processor's own chat template.
 
     `multiple` rounds the padded length up: kernels are prepared once a shape, so training wants few shapes. `begun` is
-    what the answer begins with.
+    what the answer begins with. A big model's processor says by `reading(clips)` how large frames may be.
     """
     texts = []
     for prompt in prompts:
@@ -51,7 +51,7 @@ def prepare(processor: Any, prompts: Sequence[Prompt], multiple: int = 1, begun:
             pad_to_multiple_of=multiple,
             return_tensors="pt",
             return_mm_token_type_ids=True,
-            **getattr(processor, "reading", {}),
+            **(reading(clips) if (reading := getattr(processor, "reading", None)) else {}),
         )
     else:
         out = processor.tokenizer(texts, padding=True, pad_to_multiple_of=multiple, return_tensors="pt")

@@ -172,6 +172,15 @@ def test_an_answer_that_is_no_scene_is_asked_for_again_and_then_refused(
         list(bank(False).think(story()))
 
 
+def test_words_that_the_drawer_would_cut_are_not_offered(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+    long = "The ice melts and the river flows. " * 30
+    said = iter([long, "It falls."])
+    monkeypatch.setattr("nsp_core.banks.pipeline.write", lambda *_, **__: iter([Written(next(said), True, -0.5)]))
+    assert [t.text for t in bank(False).think(story())] == ["It falls."]
+    monkeypatch.setattr("nsp_core.banks.pipeline.write", lambda *_, **__: iter([Written(long, True, -0.5)]))
+    assert [t.text for t in bank().think(story())] == [long.strip()], "in unified mode the reader reads them"
+
+
 @pytest.mark.parametrize(
     ("text", "scene"),
     [
@@ -193,6 +202,29 @@ def test_true_weights_write_what_they_were_begun_with(bank: Bank) -> None:
     assert thoughts and all("scene" not in t.text[:8] and t.score is not None for t in thoughts)
 
 
+@pytest.mark.parametrize("connector", [True, False], ids=["unified", "cascade"])
+def test_takes_of_one_scene_are_read_once(bank: Bank, connector: bool) -> None:
+    """Words and last frames are understood once for all seeds, anew for other words or frames."""
+    pipeline = bank(connector, steps=3)
+    seen: list[str] = []
+    reader = pipeline.vision_language.model if connector else pipeline.text_encoder
+    hooks = [reader.register_forward_hook(lambda *_: seen.append("words"))]
+    hooks.append(pipeline.vae.encoder.register_forward_hook(lambda *_: seen.append("frames")))
+
+    def asked(context: StoryContext, words: str, seed: int) -> list[str]:
+        seen.clear()
+        pipeline(context, words, options=SamplingOptions(steps=1, seed=seed, preview_every=0))
+        return [*seen]
+
+    assert asked(story(), "It falls.", 1) == ["words", "words", "frames"], "the scene's and the null prompt's"
+    assert asked(story(), "It falls.", 2) == []
+    more = 1 if connector else 2  # the null prompt of the queries is kept for good
+    assert asked(story(), "It breaks.", 2) == ["words"] * more
+    assert asked(story(frames=clip(7)), "It breaks.", 2) == (["words"] if connector else []) + ["frames"]
+    for hook in hooks:
+        hook.remove()
+
+
 # --- budgets --------------------------------------------------------------------------------------------------------
 
 
@@ -205,7 +237,7 @@ def test_pictures_are_made_smaller_until_they_fit(bank: Bank) -> None:
         processor = bank(True, "ltx-0.9.0", reader).processor
         assert 300 < measure(processor, Prompt("What?", (big,)))[1] <= 448
         small = frame_size(processor.video_processor, reader.replace("qwen2.5", "qwen2_5_vl"), 100)
-        processor.reading, kept = {**processor.reading, "size": small}, processor.reading
+        processor.reading, kept = replace(processor.reading, size=small), processor.reading
         assert 60 < measure(processor, Prompt("What?", (big,)))[1] <= 100
         processor.reading = kept
 
@@ -214,12 +246,30 @@ def test_old_scenes_are_left_out_and_too_many_words_are_refused_by_budget(bank: 
     pipeline = bank()
     scenes = tuple(Scene(f"Scene about the number {i}, " + "a glass falls and cracks, " * 20) for i in range(12))
     prompt = pipeline.prompt_to_draw(StoryContext(scenes), "It falls.")
-    assert "number 11" in prompt.text and "number 0," not in prompt.text
+    assert "number 11" in prompt.text and "number 1," not in prompt.text
+    assert "number 0," in prompt.text, "the story's anchor is left out last"
     long = StoryContext((Scene("The ice melts and the river flows. " * 200),))
     with pytest.raises(UserError, match=r"of 1024, 16 are queries and 0 pictures"):
         pipeline.prompt_to_draw(long, "It falls.")
     with pytest.raises(UserError, match="reads 128 tokens of words"):
         next(bank(False).act(SceneRequest(story(), "The ice melts and the river flows. " * 30)))
+
+
+def test_a_story_of_a_hundred_scenes_costs_what_one_of_twelve_does(bank: Bank) -> None:
+    """What is read and what is drawn, in tokens, which is what time and memory follow from."""
+    from nsp_core.banks.reading import measure
+
+    pipeline = bank()
+
+    def cost(count: int) -> tuple[int, int]:
+        scenes = tuple(Scene(f"A ball rolls {i % 10} times.", clip(i)) for i in range(count))
+        prompt = pipeline.prompt_to_draw(StoryContext(scenes), "It falls.")
+        return measure(pipeline.processor, prompt)[0], pipeline.encode_reference(StoryContext(scenes)).numel()
+
+    with torch.no_grad():
+        (words, known), (few, _), (many, still) = cost(3), cost(12), cost(100)
+    assert abs(many - few) <= 0.02 * few and known == still
+    assert words < many <= 1024
 
 
 # --- memory ---------------------------------------------------------------------------------------------------------
@@ -250,7 +300,7 @@ def test_in_turn_frees_the_reader_before_the_drawer_begins(bank: Bank, monkeypat
 
         monkeypatch.setattr(CpuOffload, "pre_forward", record)
         list(pipeline.think(story(), seed=3))
-        drawn(pipeline, story(), "It falls.")
+        drawn(pipeline, story(frames=clip(9)), "It wobbles and falls.")
         order = list(dict.fromkeys(seen))
         expected = [
             ("vision_language", ""),
@@ -259,6 +309,13 @@ def test_in_turn_frees_the_reader_before_the_drawer_begins(bank: Bank, monkeypat
             ("transformer", bridge),
         ]
         assert order == expected, "the first call of each part, and which one leaves for it"
+
+
+def test_four_bits_can_wait_elsewhere_too(bank: Bank) -> None:
+    plain, waiting = (bank(False, four_bits=True, offload=offload) for offload in ("none", "in_turn"))
+    for context in (StoryContext(), story()):
+        one, other = (drawn(p, context, "It falls.", "cut").latents for p in (plain, waiting))
+        assert np.array_equal(one, other)
 
 
 def test_tiles_cover_the_whole_picture(bank: Bank) -> None:

@@ -98,16 +98,16 @@ def verdicts_of(
     size = AT_ONCE_IN_BATCHES if batch else AT_ONCE
     for start in range(0, len(left), size):
         some = left[start : start + size]
-        new = list(zip([pair.id for pair in some], _ask(judge, some), strict=True))
+        asked = [(pair.context, pair.scene) for pair in some]
+        new = list(zip([pair.id for pair in some], ask_about(judge, asked), strict=True))
         keep_verdicts(folder, new, judge.name, _captions(judge, some, dict(new)))
         found.update(new)
         log.info("%s: %d of %d", judge.name, len(pairs) - len(left) + start + len(some), len(pairs))
     return judge.name, found
 
 
-def _ask(judge: Any, pairs: Sequence[Pair]) -> list[Verdict]:
+def ask_about(judge: Any, asked: Sequence[tuple[StoryContext, Scene]]) -> list[Verdict]:
     """All at once where the judge can; what goes wrong inside one that cannot is missing."""
-    asked = [(pair.context, pair.scene) for pair in pairs]
     if hasattr(judge, "judge_all"):
         return list(judge.judge_all(asked))
     found = []

@@ -147,9 +147,10 @@ def kept_verdicts(folder: Path, judge: str, template: str | None = None) -> dict
     return found
 
 
-def kept_captions(folder: Path, judge: str) -> dict[str, str]:
-    """What the judge saw, by scene, where it was shown pictures and said so."""
-    return {row["id"]: row["caption"] for row in _rows(folder, judge) if "caption" in row}
+def kept_captions(folder: Path, judge: str, template: str | None = None) -> dict[str, str]:
+    """What the judge saw, by scene, where it was shown pictures and said so; of one template only, or of all."""
+    rows = [row for row in _rows(folder, judge) if template is None or row["template"] == template]
+    return {row["id"]: row["caption"] for row in rows if "caption" in row}
 
 
 def _rows(folder: Path, judge: str) -> list[dict[str, Any]]:

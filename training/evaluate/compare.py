@@ -74,7 +74,7 @@ def sign_test(won: int, lost: int) -> float:
 def compare(one: Path, other: Path) -> dict[str, Any]:
     """Every figure that both files hold. Raises UserError for files that can't be compared."""
     a, b = read(one), read(other)
-    for key in ("split", "seed", "mode"):
+    for key in ("split", "seed", "mode", "captioner", "judge", "template"):
         if a["result"].get(key) != b["result"].get(key):
             raise UserError(
                 f"{one.name} and {other.name} were measured with {key} {a['result'].get(key)} and "

@@ -1,6 +1,8 @@
 """`python launch.py eval picturebook [--json] [--n 64] ...`: how good is a model, with intervals, floors and ceiling.
 `python launch.py eval told`: a few of its questions, about many cases.
 `python launch.py eval composition`: objects, colours and places of described scenes.
+`python launch.py eval nsp --captioner NAME --judge NAME`: real checkpoints on sentences about the real world.
+`python launch.py eval vbench --out FOLDER`: VBench, where it has an environment of its own.
 `python launch.py eval compare A B`: is one of two results better, case by case.
 
 What each figure means stands in training/evaluate/measure.py. With --json the last line is one JSON object.
@@ -58,6 +60,31 @@ def main(argv: list[str] | None = None) -> int:
     parts.add_argument("--device", default="cpu")
     parts.add_argument("--out", type=Path, help="write the result with its single cases, for `eval compare`")
     parts.add_argument("--json", action="store_true", help="print one JSON object as the last line")
+    real = suites.add_parser("nsp", help="told a scene, does it draw what could come? The paper's test, for big models")
+    real.add_argument("--checkpoint", type=Path, required=True, help="a model folder or a run of the recipe")
+    real.add_argument("--captioner", required=True, metavar="NAME", help="claude, server, own, or a model's folder")
+    real.add_argument("--judge", required=True, metavar="NAME", help="claude, server, local, or one that is installed")
+    real.add_argument("--n", type=int, help="sentences, from all categories in turn (default: all)")
+    real.add_argument("--seed", type=int, default=0, help="of the noise; the sentences are always the same")
+    way = real.add_mutually_exclusive_group()
+    way.add_argument("--think", action="store_true", help="the reader writes what comes first (the paper's does not)")
+    way.add_argument("--text", action="store_true", help="the drawer alone: the sentence itself is what to draw")
+    real.add_argument("--floors", action="store_true", help="ask the judge about repetitions and other stories, too")
+    real.add_argument("--clips", type=Path, help="folder of clips and verdicts (default: in ~/.cache/whatnext/eval)")
+    bench = suites.add_parser("vbench", help="VBench's prompts drawn, and scored by VBench in its own environment")
+    bench.add_argument("--checkpoint", type=Path, required=True, help="a model folder or a run of the recipe")
+    bench.add_argument("--out", type=Path, required=True, help="folder of the videos and scores")
+    bench.add_argument("--prompts", type=Path, help="VBench_full_info.json (default: the installed one)")
+    bench.add_argument("--dimension", action="append", default=[], help="only this one; may be given again")
+    bench.add_argument("--n", type=int, help="only so many prompts: a look, no figure to compare")
+    bench.add_argument("--samples", type=int, default=5, help="videos of a prompt (default: 5, as VBench wants)")
+    bench.add_argument("--seed", type=int, default=0)
+    bench.add_argument("--python", type=Path, help="of VBench's environment (default: WHATNEXT_VBENCH_PYTHON)")
+    for some in (real, bench):
+        some.add_argument("--steps", type=int, help="of drawing (default: what the model recommends)")
+        some.add_argument("--device", help="where the model computes, as in cuda (default: where it was loaded)")
+        some.add_argument("--json", action="store_true", help="print one JSON object as the last line")
+    real.add_argument("--out", type=Path, help="write the result with its single cases, for `eval compare`")
     two = suites.add_parser("compare", help="is result B better than result A, case by case?")
     two.add_argument("a", type=Path)
     two.add_argument("b", type=Path)
@@ -119,6 +146,83 @@ def composition(args: argparse.Namespace) -> int:
     started = time.monotonic()
     cases = composition.measure(pipeline, AskConfig(seed=args.seed), args.n)
     return tell(args, "composition", {}, cases, time.monotonic() - started)
+
+
+def nsp(args: argparse.Namespace) -> int:
+    from nsp_core.judges import judge_names
+    from nsp_core.language import Language
+    from training.calibrate.asking import judge_of
+    from training.evaluate import nsp, sentences
+    from training.evaluate.captioner import captioner_called
+    from training.judges import declared_judges
+
+    everything = sentences.read_sentences()
+    some = sentences.first(len(everything) if args.n is None else args.n, everything)
+    nsp.check_language(args.checkpoint, Language.load(args.checkpoint), some)  # before anything takes long
+    known = [name for name in judge_names(declared_judges()) if not name.startswith("picturebook")]
+    if args.judge not in known:  # those of the picture book, and the measured model itself, are none here
+        raise UserError(f"There is no judge '{args.judge}' of scenes of the real world; known are {', '.join(known)}.")
+    judge = judge_of(args.judge, args.checkpoint)
+    pipeline = opened_whole(args)
+    nsp.check_language(args.checkpoint, pipeline.language, some)
+    captioner = captioner_called(args.captioner, args.judge, pipeline)
+    way: nsp.Way = "own" if args.think else "text" if args.text else "off"
+    asked = nsp.Asked(pipeline.fingerprint, way, args.seed, args.steps, sentences.fingerprint(everything))
+    clips = nsp.Clips((args.clips or nsp.default_folder(asked)).expanduser(), asked)
+    outcome = nsp.run(pipeline, clips, some, captioner, judge)
+    result, cases = nsp.result_of(outcome, asked, captioner, judge)
+    result["floors"] = nsp.floors(judge, some[: nsp.FLOORS]) if args.floors else None
+    print(nsp.table(result))
+    print(f"clips, captions and verdicts: {clips.folder} (`judge label` and `judge agree` take this folder)")
+    keep(args, result, cases)
+    if args.json:
+        print(json.dumps(result, allow_nan=False))
+    return 0
+
+
+def vbench(args: argparse.Namespace) -> int:
+    from nsp_core.types import SamplingOptions
+    from training.evaluate import vbench
+
+    python = vbench.python_of(args.python)
+    if args.prompts is None and python is None:
+        raise UserError(vbench.HOW)
+    path = args.prompts.expanduser() if args.prompts else vbench.installed_prompts(python)
+    every = vbench.read_prompts(path)
+    prompts = vbench.chosen(every, args.dimension, args.n)
+    pipeline = opened_whole(args)
+    if pipeline.language is not None:
+        raise UserError(
+            f"{args.checkpoint} speaks the language of the picture-book world only, in which VBench has no prompts: "
+            "measure it with `eval composition`."
+        )
+    options = SamplingOptions(args.steps, seed=args.seed)
+    videos = vbench.write_videos(pipeline, prompts, args.out.expanduser(), args.samples, options)
+    dimensions = args.dimension or sorted({name for one in prompts for name in one.dimensions})
+    device = args.device or str(pipeline.device)
+    scores = vbench.evaluate(python, prompts, videos, dimensions, device) if python else None
+    print(f"{len(prompts)} of {len(every)} prompts, {args.samples} videos each: {videos}")
+    for name in dimensions:
+        print(f"  {name:24} " + ("not scored" if scores is None else f"{scores[name]:.4f}"))
+    if scores is None:
+        print(vbench.HOW)
+    result = {"checkpoint": pipeline.fingerprint, "seed": args.seed, "steps": args.steps, "prompts": len(prompts)}
+    result |= {"of": len(every), "samples": args.samples, "videos": str(videos), "dimensions": scores}
+    if args.json:
+        print(json.dumps(result, allow_nan=False))
+    return 0
+
+
+def opened_whole(args: argparse.Namespace) -> Any:
+    """A model whose videos can be kept under its fingerprint, where --device says."""
+    from training.models import open_model
+
+    pipeline: Any = open_model(args.checkpoint)
+    if pipeline.fingerprint == "unsaved":
+        raise UserError(f"{args.checkpoint} is no whole model yet: make a folder of it with training.export first.")
+    if args.device:
+        pipeline.to(args.device)
+    return pipeline
 
 
 def opened(args: argparse.Namespace) -> Any:
@@ -205,6 +309,7 @@ def flat(value: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
 
 
 SUITES = {"picturebook": picturebook, "told": told, "composition": composition, "compare": compare_two}
+SUITES |= {"nsp": nsp, "vbench": vbench}
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +51,12 @@ class Bible:
         read, unread = language.split(text)
         return {"name": name, "text": text, "read": list(read), "unread": list(unread)}
 
-    @cached_property
+    @property
     def _language(self) -> Language | None:
         """The words of a small model; None for one that reads everything, or is not there."""
-        folder = Path(self.person.settings.model)
-        return Language.load(folder) if folder.is_dir() else None
+        return _language_of(Path(self.person.director.engine.settings.model))
+
+
+@lru_cache(maxsize=1)
+def _language_of(folder: Path) -> Language | None:
+    return Language.load(folder) if folder.is_dir() else None

@@ -1,4 +1,7 @@
-"""The machine panel: what computes here, which model is loaded, what a bigger one would need. Changes nothing."""
+"""The machine panel: what computes here, which model is loaded, what a bigger one would need and how far it has come.
+
+Changes nothing; see wishes/models.py for what does.
+"""
 
 from __future__ import annotations
 
@@ -9,30 +12,36 @@ from pathlib import Path
 from typing import Any
 
 from app.catalogue import say
+from app.models.fetching import Fetching
+from app.models.shelf import Shelf
+from app.pages.models_view import fetch_view, tiers_view, weights_view
 from app.pages.place import Place
 from app.pages.wishes.person import Message, Person, Question
-from app.settings import STARTER
+from app.tier_choice import kept, tier_of
 from nsp_core import hardware
+from nsp_core.banks import file
 from nsp_core.fit import fitting
-from nsp_core.tiers import TIERS, Figure, Tier
+from nsp_core.tiers import GB
 
-GB = 10**9
 _LOOK_EVERY = 10  # seconds: asking a graphics card takes a moment
 
 
 class Machine:
-    def __init__(self, person: Person) -> None:
+    def __init__(self, person: Person, fetching: Fetching) -> None:
         self.person = person
+        self.fetching = fetching
         self.wishes: dict[str, Any] = {}
         self.questions: dict[str, Question] = {"machine": self._machine}
 
     def _machine(self, _message: Message, _place: Place) -> dict[str, Any]:
-        settings = self.person.settings
+        settings = self.person.director.engine.settings
+        shelf, may = Shelf.here(), self.person.at_home
+        tier = tier_of(settings)
         here = _look(int(time.monotonic() // _LOOK_EVERY))
         worker = self.person.director.worker_state()
         model = Path(settings.model)
-        starter = model == STARTER
-        enough = fitting(here)
+        folder = (model.parent if file.find(model) else model).name
+        name = say("machine.tier_" + tier.name.replace("-", "_")) if tier and tier.models else folder
         return {
             "system": here.system,
             "cores": here.cores,
@@ -42,8 +51,8 @@ class Machine:
             ],
             "disk_free": _gb(shutil.disk_usage(settings.data_dir).free),
             "model": {
-                "name": say("machine.starter") if starter else model.name,
-                "folder": str(model),
+                "name": say("machine.starter") if tier and not tier.models else name,
+                "folder": str(shelf.cache.root) if tier and tier.models else settings.model,
                 "loaded": bool(worker and worker.fingerprint),
                 "fingerprint": worker.fingerprint if worker else "",
                 "state": worker.state if worker else "",
@@ -51,39 +60,17 @@ class Machine:
                 "device": settings.device,
                 "threads": settings.threads or None,
             },
-            "tiers": [_tier(one, fits=one in enough, current=starter and one.name == "starter") for one in TIERS],
+            "tiers": tiers_view(shelf, fitting(here), tier, may=may),
+            "weights": weights_view(shelf, may=may),
+            "fetch": fetch_view(self.fetching.report(), may=may),
+            "choice": kept(self.person.settings),
+            "may": may,
         }
-
-
-def _tier(tier: Tier, *, fits: bool, current: bool) -> dict[str, Any]:
-    if current:
-        verdict = say("machine.current")
-    elif not fits:
-        verdict = say("machine.too_small", memory=tier.memory.value)
-    else:
-        verdict = say("machine.fits_later") if not tier.published else say("machine.fits")
-    return {
-        "name": tier.name,
-        "title": say("machine.tier_" + tier.name.replace("-", "_")),
-        "reader": tier.reader,
-        "drawer": tier.drawer,
-        "scene": tier.scene,
-        "memory": _figure(tier.memory),
-        "disk": _figure(tier.disk),
-        "seconds": _figure(tier.seconds) if tier.seconds else None,
-        "fits": fits,
-        "current": current,
-        "verdict": verdict,
-    }
 
 
 @functools.lru_cache(maxsize=1)
 def _look(_moment: int) -> hardware.Hardware:
     return hardware.look()
-
-
-def _figure(figure: Figure) -> dict[str, Any]:
-    return {"value": figure.value, "how": say(f"machine.{figure.obtained}")}
 
 
 def _gb(size: int) -> float:

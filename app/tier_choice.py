@@ -1,0 +1,113 @@
+"""Which tier is to run: the one that a person chose, or the largest that fits this machine and whose weights are here.
+
+A choice on the page is kept in one small file; --tier and WHATNEXT_TIER come before it, a named model folder before
+all. Loads no model and asks no network.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import replace
+
+from app.models.shelf import Shelf
+from app.settings import DEFAULT_PREDICTOR, STARTER, TIER_PREDICTOR, Settings
+from nsp_core import hardware
+from nsp_core.errors import ConfigError, ModelUnavailable, WhatNextError
+from nsp_core.fit import check_fit, fitting
+from nsp_core.hardware import Hardware
+from nsp_core.tiers import TIERS, Tier, tier_called
+
+log = logging.getLogger(__name__)
+
+AUTO = "auto"
+
+Look = Callable[[], Hardware]
+
+
+def chosen(settings: Settings, *, look: Look | None = None, shelf: Shelf | None = None) -> Settings:
+    """The settings with the model of the tier that is to run.
+
+    Raises ConfigError for a name that there is not, ModelUnavailable for a tier that was asked for by flag or
+    environment and cannot run here or has no weights here. One that was chosen on the page and has gone since is passed
+    over, because a page must open.
+    """
+    if settings.predictor != DEFAULT_PREDICTOR or settings.model != str(STARTER):
+        if settings.tier:
+            raise ConfigError("A model folder and a tier were both named: name one of the two.")
+        return settings
+    shelf = shelf or Shelf.here()
+    look = look or hardware.look
+    if settings.tier:
+        return with_tier(settings, settings.tier, look=look, shelf=shelf)
+    try:
+        return with_tier(settings, kept(settings), look=look, shelf=shelf)
+    except WhatNextError as error:
+        log.warning("%s The starter runs instead.", error)
+        return settings
+
+
+def with_tier(settings: Settings, name: str, *, look: Look | None = None, shelf: Shelf | None = None) -> Settings:
+    """As `chosen`, for that tier; "auto" lets the machine decide."""
+    shelf = shelf or Shelf.here()
+    look = look or hardware.look
+    if name == AUTO:
+        tier = best(look, shelf)
+    else:
+        tier = tier_called(name)
+        if tier.models:
+            check_fit(tier, look())
+            if not shelf.has(tier):
+                raise ModelUnavailable(f"The weights of {name} are not here: python launch.py models get {name}.")
+    return of_tier(settings, tier)
+
+
+def of_tier(settings: Settings, tier: Tier) -> Settings:
+    if tier.spec is None:
+        return replace(settings, predictor=DEFAULT_PREDICTOR, model=str(STARTER))
+    return replace(settings, predictor=TIER_PREDICTOR, model=tier.name)
+
+
+def best(look: Look, shelf: Shelf) -> Tier:
+    """The largest that fits and is here. The machine is only looked at when there is a choice."""
+    here = [tier for tier in TIERS if tier.models and shelf.has(tier)]
+    if not here:
+        return TIERS[0]
+    enough = fitting(look())
+    return next((tier for tier in reversed(here) if tier in enough), TIERS[0])
+
+
+def tier_of(settings: Settings) -> Tier | None:
+    """The tier that these settings run; None for a model that somebody named otherwise."""
+    if settings.is_tier:
+        return tier_called(settings.model)
+    return TIERS[0] if (settings.predictor, settings.model) == (DEFAULT_PREDICTOR, str(STARTER)) else None
+
+
+def lower(settings: Settings, shelf: Shelf | None = None) -> Settings | None:
+    """One tier lower, among those whose weights are here; None when there is none. The starter is not among them: it
+    knows another world, and would not go on with this story."""
+    tier = tier_of(settings)
+    if tier is None or not tier.models:
+        return None
+    shelf = shelf or Shelf.here()
+    smaller = [one for one in TIERS if one.models and one.memory.value < tier.memory.value and shelf.has(one)]
+    return of_tier(settings, smaller[-1]) if smaller else None
+
+
+def kept(settings: Settings) -> str:
+    """What was chosen on the page; "auto" when nothing was."""
+    try:
+        return settings.tier_file.read_text(encoding="utf-8").strip() or AUTO
+    except OSError:
+        return AUTO
+
+
+def keep(settings: Settings, name: str) -> None:
+    """Raises ConfigError for a name that there is not."""
+    if name != AUTO and name not in {tier.name for tier in TIERS}:
+        raise ConfigError(f"There is no tier {name!r}; there are {AUTO}, {', '.join(tier.name for tier in TIERS)}.")
+    partial = settings.tier_file.with_suffix(f".{os.getpid()}.partial")
+    partial.write_text(name + "\n", encoding="utf-8")
+    os.replace(partial, settings.tier_file)

@@ -1,0 +1,326 @@
+"""Which tier runs: by hardware, by what is here, by what a person says; and the next smaller one when memory ends."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from app.director import Director
+from app.engine import Engine
+from app.loads import Loads
+from app.models.shelf import Shelf
+from app.pages.engine_view import engine_view
+from app.settings import STARTER, Settings
+from app.shortage import OutOfMemory, is_out_of_memory
+from app.store import open_store
+from app.tier_choice import chosen, keep, lower, with_tier
+from app.tier_model import load
+from app.worker_process import WorkerProcess
+from nsp_core.errors import ConfigError, ModelUnavailable
+from nsp_core.fit import below, check_fit, check_spec, largest
+from nsp_core.hardware import Device, Hardware
+from nsp_core.model.spec import BankSpec, HubModel
+from nsp_core.tiers import GB, TIERS, needs, tier_called
+from nsp_core.weights.cache import Cache, State
+
+BIG = [tier for tier in TIERS if tier.models]
+
+
+def machine(*cards: float, memory: int = 64, free: float | None = None) -> Hardware:
+    found = [Device("cuda", "a card", int(size * GB), int((free or size) * GB)) for size in cards]
+    return Hardware((*found, Device("cpu", "a processor", memory * GB, memory * GB)), 2, "Linux x86_64")
+
+
+class Full(Cache):
+    """All weights are here, or those of some repositories."""
+
+    only: tuple[str, ...] | None = None
+
+    def state(self, model: HubModel) -> State:
+        here = self.only is None or model.repo in self.only
+        from nsp_core.weights.cache import HubFile
+
+        file = HubFile("a.json", 1, "0" * 40)
+        return State(model, None, (file,), 1 if here else 0, () if here else (file,))
+
+    def folder_of(self, model: HubModel) -> Path:
+        return self.root / model.repo
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    made = Settings(data_dir=tmp_path / "data")
+    made.make_folders()
+    return made
+
+
+@pytest.fixture
+def full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shelf:
+    shelf = Shelf(Full(tmp_path))
+    monkeypatch.setattr(Shelf, "here", classmethod(lambda _cls: shelf))
+    monkeypatch.setattr(Cache, "here", classmethod(lambda _cls: shelf.cache))
+    return shelf
+
+
+def test_nobody_looks_at_the_machine_for_nothing(settings: Settings, tmp_path: Path) -> None:
+    found = chosen(settings, look=lambda: pytest.fail("nothing is here to choose from"), shelf=Shelf(Cache(tmp_path)))
+    assert found == settings and found.is_safe
+
+
+@pytest.mark.parametrize(("cards", "name"), [((), str(STARTER)), ((9,), "gpu-8"), ((25,), "gpu-24"), ((85,), "gpu-80")])
+def test_what_fits_and_is_here(settings: Settings, full: Shelf, cards: tuple[float, ...], name: str) -> None:
+    assert chosen(settings, look=lambda: machine(*cards)).model == name
+
+
+def test_what_fits_better_but_is_not_here_is_passed_over(settings: Settings, tmp_path: Path) -> None:
+    cache = Full(tmp_path)
+    object.__setattr__(cache, "only", ("Qwen/Qwen2.5-VL-3B-Instruct", "Lightricks/LTX-Video"))
+    assert chosen(settings, look=lambda: machine(85), shelf=Shelf(cache)).model == "gpu-8"
+
+
+def test_a_named_tier_that_cannot_run_is_refused_with_the_nearest(settings: Settings, full: Shelf) -> None:
+    with pytest.raises(ModelUnavailable, match=r"gpu-24 needs 18\.6 GB .* a card has 12\.9: choose gpu-12, which fits"):
+        with_tier(settings, "gpu-24", look=lambda: machine(12.9))
+    with pytest.raises(ModelUnavailable, match="no|none: choose starter, which fits"):
+        with_tier(settings, "gpu-8", look=lambda: machine())
+    with pytest.raises(ConfigError, match="There is no tier 'gpu-1'; there are starter, gpu-8"):
+        with_tier(settings, "gpu-1", look=machine)
+    assert with_tier(settings, "gpu-16", look=lambda: machine(12.9)).model == "gpu-16", "a person may try"
+
+
+def test_a_named_tier_without_weights(settings: Settings, tmp_path: Path) -> None:
+    with pytest.raises(ModelUnavailable, match="models get gpu-16"):
+        with_tier(settings, "gpu-16", look=lambda: machine(17), shelf=Shelf(Cache(tmp_path)))
+
+
+def test_who_is_heard_first(settings: Settings, full: Shelf, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    keep(settings, "gpu-12")
+    assert chosen(settings, look=lambda: machine(25)).model == "gpu-12"
+    assert chosen(replace(settings, tier="gpu-8"), look=lambda: machine(25)).model == "gpu-8"
+    assert chosen(replace(settings, tier="auto"), look=lambda: machine(25)).model == "gpu-24"
+    named = replace(settings, model=str(tmp_path))
+    assert chosen(named, look=lambda: machine(25)) == named
+    with pytest.raises(ConfigError, match="name one of the two"):
+        chosen(replace(named, tier="gpu-8"))
+    keep(settings, "gpu-80")
+    assert chosen(settings, look=lambda: machine(9)).is_safe, "chosen on the page, on another machine: the page opens"
+
+
+def test_memory_that_others_hold_is_no_memory() -> None:
+    tier = tier_called("gpu-24")
+    check_fit(tier, machine(25, free=5))
+    with pytest.raises(ModelUnavailable, match=r"only 5\.0 of a card's 25\.0 are free: close other programs"):
+        check_fit(tier, machine(25, free=5), now=True)
+    with pytest.raises(ModelUnavailable, match=r"keeps 26\.1 GB in the computer's own memory .* there are 16\.0"):
+        check_fit(tier, machine(25, memory=16))
+    assert largest(machine(25, memory=16)).name == "gpu-16"
+
+
+def test_a_scene_that_cannot_fit_is_refused(full: Shelf) -> None:
+    from dataclasses import replace
+
+    spec = tier_called("gpu-16").spec
+    assert spec is not None
+    check_spec(spec, machine(17), "this scene")
+    long = replace(spec, frames=257, width=1216, height=704)
+    assert needs(long).device > needs(spec).device
+    with pytest.raises(ModelUnavailable, match="this scene needs .* choose gpu-16, which fits"):
+        check_spec(long, machine(17), "this scene")
+
+
+def test_every_way_to_keep_less_needs_less() -> None:
+    from dataclasses import replace
+
+    plain = BankSpec("cascade", BIG[-1].models[0], BIG[-1].models[1])
+    ways: list[dict[str, Any]] = [{}, {"offload": "in_turn"}, {"offload": "in_turn", "four_bits": True}]
+    ways.append({**ways[-1], "tiled": True})
+    ways.append({**ways[-1], "offload": "group"})
+    sizes = [needs(replace(plain, **way)).device for way in ways]
+    assert sizes == sorted(sizes, reverse=True) and len(set(sizes)) >= 4
+    unified = replace(plain, mode="unified", connector=Path("x"))
+    assert needs(unified).device == pytest.approx(26.4, abs=0.1), "the paper's figure"
+    assert needs(unified).disk < needs(plain).disk
+
+
+def test_unified_mode_wants_a_connector() -> None:
+    with pytest.raises(ConfigError, match="nobody has published"):
+        tier_called("gpu-40").in_mode("unified")
+    tier = tier_called("gpu-40").in_mode("unified", Path("connector"))
+    assert tier.memory.obtained == "paper" and tier.seconds is not None and tier.seconds.value == 13.0
+    assert "text_encoder/*.safetensors" not in tier.models[1].files
+    assert tier.in_mode("cascade") == tier_called("gpu-40")
+    assert all(one.published for one in TIERS)
+
+
+def test_pinned_revisions_are_whole_commits() -> None:
+    for tier in BIG:
+        assert all(len(model.revision) == 40 and int(model.revision, 16) for model in tier.models)
+
+
+# when memory is short ---------------------------------------------------------------------------------------------
+
+
+class OutOfMemoryError(RuntimeError):
+    """Torch's has this name."""
+
+
+@pytest.mark.parametrize(
+    ("error", "short"),
+    [
+        (OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"), True),
+        (RuntimeError("MPS backend out of memory (MPS allocated: 9 GB)"), True),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to"), True),
+        (MemoryError(), True),
+        (RuntimeError("shapes do not fit"), False),
+        (ValueError("out of memory is what I say"), False),
+    ],
+)
+def test_how_libraries_say_it(error: Exception, short: bool) -> None:
+    assert is_out_of_memory(error) is short
+    try:
+        raise ModelUnavailable("does not load") from error
+    except ModelUnavailable as wrapped:
+        assert is_out_of_memory(wrapped) is short
+
+
+def test_one_tier_lower(settings: Settings, full: Shelf) -> None:
+    at: Settings | None = with_tier(settings, "gpu-80", look=lambda: machine(85))
+    names = []
+    while at is not None:
+        names.append(at.model)
+        at = lower(at)
+    assert names == ["gpu-80", "gpu-40", "gpu-24", "gpu-16", "gpu-12", "gpu-8"], "never the starter: another world"
+    assert lower(settings) is None
+    under = below(tier_called("gpu-12"))
+    assert under is not None and under.name == "gpu-8"
+
+
+@pytest.fixture
+def engine(settings: Settings, full: Shelf) -> Iterator[Engine]:
+    store = open_store(with_tier(settings, "gpu-24", look=lambda: machine(25)))
+    yield Engine(store.settings, WorkerProcess(store))
+    store.close()
+
+
+def test_the_engine_goes_one_tier_lower(engine: Engine) -> None:
+    assert engine.settings.model == "gpu-24" and engine.stepped_down() is None
+    with pytest.raises(OutOfMemory), Loads(engine.settings).attempt():
+        raise OutOfMemory("not enough")
+    assert engine.settings.model == "gpu-16" and engine.stepped_down() == ("gpu-24", "gpu-16")
+    Loads(engine.settings).ran_short("not enough for drawing either")
+    assert engine.settings.model == "gpu-12"
+    with Loads(engine.settings).attempt():
+        pass
+    assert engine.settings.model == "gpu-12", "what works stays"
+    engine.reset()
+    assert engine.settings.model == "gpu-24" and engine.stepped_down() is None
+
+
+def test_not_without_leave(engine: Engine) -> None:
+    from dataclasses import replace
+
+    engine.asked_for = replace(engine.asked_for, step_down=False)
+    Loads(engine.settings).ran_short("not enough")
+    assert engine.settings.model == "gpu-24"
+
+
+def test_other_failures_are_no_reason(engine: Engine) -> None:
+    for _ in range(3):
+        with pytest.raises(ValueError), Loads(engine.settings).attempt():  # noqa: PT011
+            raise ValueError("broken")
+    assert engine.settings.is_safe and engine.stands_in and engine.stepped_down() is None
+
+
+class Hungry:
+    """A predictor whose drawing takes more memory than there is."""
+
+    fingerprint = "hungry"
+    languages = ("en",)
+
+    def act(self, _request: Any, **_how: Any) -> Iterator[Any]:
+        raise OutOfMemoryError("CUDA out of memory")
+        yield
+
+    def __getattr__(self, _name: str) -> Any:
+        raise AttributeError(_name)
+
+
+@pytest.mark.parametrize("leave", [True, False])
+def test_a_take_that_runs_short_waits_for_a_smaller_tier(settings: Settings, full: Shelf, leave: bool) -> None:
+    from dataclasses import replace
+
+    here = replace(with_tier(settings, "gpu-8", look=lambda: machine(9)), in_process=True, step_down=leave)
+    here = replace(here, model="gpu-24")
+    director = Director(open_store(here), load=lambda: Hungry())  # type: ignore[arg-type,return-value]
+    director.start()
+    owner = director.store.local_owner()
+    stories = director.store.stories(owner)
+    story = stories.create_story("A story")
+    scene = stories.begin_scene(story.id, "rain falls")
+    (asked,) = director.submit_draw(owner, scene.id)
+    job = director.run_here(asked)
+    if leave:
+        assert job.is_open and job.attempts == 0, "it waits"
+        assert director.engine.settings.model == "gpu-16"
+        view = engine_view(director)
+        assert "Graphics card, 24 GB" in view["note"] and "Graphics card, 16 GB" in view["note"] and view["again"]
+    else:
+        assert job.status == "failed" and "gpu-16 is the next smaller one here" in str(job.error)
+        assert director.engine.settings.model == "gpu-24"
+    director.shutdown()
+    director.store.close()
+
+
+def test_a_tier_becomes_a_predictor(full: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The border to the loader: what it is called with, and what becomes of its errors."""
+    banks, asked = ModuleType("nsp_core.banks.load"), []
+    fails: list[Exception] = []
+
+    def load_banks(spec: BankSpec, folder_of: Any, device: str | None) -> Any:
+        if fails:
+            raise fails[0]
+        asked.append((spec, folder_of(spec.reader), device))
+        return "a predictor"
+
+    banks.load = load_banks  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "nsp_core.banks", ModuleType("nsp_core.banks"))
+    monkeypatch.setitem(sys.modules, "nsp_core.banks.load", banks)
+    monkeypatch.setattr("nsp_core.hardware.look", lambda: machine(25))
+    assert load("gpu-12") == "a predictor"
+    spec, folder, device = asked[0]
+    assert spec.four_bits and folder == full.cache.root / "Qwen/Qwen2.5-VL-7B-Instruct" and device == "cuda"
+    fails[:] = [OutOfMemoryError("CUDA out of memory")]
+    with pytest.raises(OutOfMemory, match="not enough to load gpu-12"):
+        load("gpu-12")
+    fails[:] = [KeyError("weight")]
+    with pytest.raises(ModelUnavailable, match="models verify says"):
+        load("gpu-12")
+    with pytest.raises(ModelUnavailable, match="choose gpu-24, which fits"):
+        load("gpu-40")
+
+
+def test_the_doctor_says_what_suits_and_how_that_is_known(
+    settings: Settings, full: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from app.checkup.tiers import look_at_tiers
+
+    monkeypatch.setattr("nsp_core.hardware.look", lambda: machine(25))
+    first, *weights = look_at_tiers(settings)
+    assert first.level == "fine" and "The tier gpu-24 runs" in first.text
+    assert len(first.details) == len(TIERS)
+    assert "fits    gpu-24: 18.6 GB (computed) of memory" in first.details[4]
+    assert "a scene in 25.0 s (computed for an RTX 4090)" in first.details[4]
+    assert first.details[6].startswith("too big gpu-80")
+    assert len(weights) == 3 and all(one.subject == "weights" and one.level == "fine" for one in weights)
+    keep(settings, "gpu-8")
+    first, *_ = look_at_tiers(settings)
+    assert first.level == "note" and "gpu-24 would fit" in first.text
+    (first,) = look_at_tiers(Settings(data_dir=settings.data_dir, tier="gpu-80"))
+    assert first.level == "wrong" and "choose gpu-24, which fits" in first.text

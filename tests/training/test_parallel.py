@@ -78,6 +78,7 @@ def runs(tmp_path_factory) -> Path:
             job("from_two", loop=SHARD, stop=3),
             job("from_one", loop=SHARD),
             job("half", loop=SHARD, autocast=True),
+            job("lone", lone_figure=True),
         ],
     )
     run(job("from_two", loop=SHARD))
@@ -136,6 +137,11 @@ def test_what_was_divided_by_two_goes_on_in_one_and_the_reverse(runs):
 def test_a_run_of_two_that_one_was_told_to_stop_is_the_run_that_was_not(runs):
     """SIGTERM reached one process only; both saved at the same step, and the resumed run is the same to the bit."""
     assert_same_run(runs / "two_cut", runs / "two")
+
+
+def test_a_figure_that_one_process_alone_has_is_logged_and_nobody_waits(runs):
+    row = figures(runs / "lone")[0]
+    assert row["lone"] == 7.0 and row["all"] == 0.5
 
 
 def test_masters_stay_fp32_where_blocks_come_together_in_bfloat16(runs):

@@ -33,6 +33,7 @@ def assemble(
 ) -> None:
     """Raises ConfigError or CheckpointMismatch naming what a folder lacks."""
     from nsp_core.banks import ltx, reading
+    from nsp_core.model import build
     from nsp_core.model.connector import Connector
     from nsp_core.pipeline import NextScenePipeline
 
@@ -44,7 +45,7 @@ def assemble(
     channels = parts["transformer"].config.caption_channels
     pipeline = NextScenePipeline(
         vision_language=language,
-        processor=reading.load_processor(reader, reading.family_of(reader)),
+        processor=build.reader(reading.family_of(reader)).load_processor(reader),
         connector=Connector(queries, language.config.text_config.hidden_size, channels, SCALE),
         transformer=parts["transformer"],
         vae=parts["vae"],

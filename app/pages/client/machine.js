@@ -81,7 +81,7 @@ const machine = (() => {
 
   function fill(now) {
     const model = now.model;
-    body.replaceChildren(
+    const parts = [
       h("section", {}, h("h3", {}, T("machine.here")), h("dl", {},
         ...now.devices.map((one) => fact(T("machine.kind_" + one.kind), given(one.name + ", "), T("machine.of", { free: one.free, memory: one.memory }))),
         fact(T("machine.system"), given(now.system + ", "), T("machine.cores", { n: now.cores })),
@@ -97,7 +97,9 @@ const machine = (() => {
       now.weights.length || now.fetch ? h("section", {}, h("h3", {}, T("models.weights")), download(now.fetch),
         h("ul.wn-tiers", {}, now.weights.map(weights))) : null,
       h("section", {}, h("h3", {}, T("machine.bigger")), h("p.wn-small", {}, T("machine.honest")),
-        h("ul.wn-tiers", {}, now.tiers.map((one) => tierCard(one, now)))));
+        h("ul.wn-tiers", {}, now.tiers.map((one) => tierCard(one, now)))),
+    ];
+    body.replaceChildren(...parts.filter(Boolean));
   }
 
   async function refresh() {

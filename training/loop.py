@@ -162,7 +162,7 @@ def train(
             ema.update(module, step)
             if step % config.log_every == 0:
                 row = {"step": step, "seconds": round(time.monotonic() - started, 1), "loss": running}
-                row |= {"norm": float(norm), **dict(zip(figures, ranks.mean([*figures.values()]), strict=True))}
+                row |= {"norm": float(norm), **ranks.figures(figures)}
                 tell(row)
                 log.info(" ".join(f"{k} {v:.4g}" for k, v in row.items()))
             if step % config.eval_every == 0 or step == config.steps:

@@ -67,6 +67,10 @@ class Ranks:
     def mean(self, values: list[float]) -> list[float]:
         return values
 
+    def figures(self, values: dict[str, float]) -> dict[str, float]:
+        """The mean of each, over the processes that have it."""
+        return values
+
     def any(self, said: bool) -> bool:
         return said
 
@@ -99,6 +103,14 @@ class Several(Ranks):
         here = torch.tensor(values, dtype=torch.float64, device=self.accelerator.device)
         found: list[float] = self.accelerator.reduce(here, "mean").tolist()
         return found
+
+    def figures(self, values: dict[str, float]) -> dict[str, float]:
+        from accelerate.utils import gather_object
+
+        every: list[dict[str, float]] = gather_object([values])  # names and all: not each batch has every figure
+        names = dict.fromkeys(name for one in every for name in one)
+        given = {name: [one[name] for one in every if name in one] for name in names}
+        return {name: sum(some) / len(some) for name, some in given.items()}
 
     def any(self, said: bool) -> bool:
         return self.mean([float(said)])[0] > 0

@@ -42,21 +42,25 @@ def save(
 def restore(path: Path, module: nn.Module, ema: Ema, optimiser: Optimiser) -> None:
     """Fill all three from a step folder; the processes need not be as many as those that wrote it."""
     import torch.distributed.checkpoint as dcp
-    from torch.distributed.checkpoint.state_dict import set_optimizer_state_dict
+    from torch.distributed.checkpoint.state_dict import StateDictOptions, set_optimizer_state_dict
 
+    flat = StateDictOptions(flatten_optimizer_state_dict=True)
     found = everything(module, ema, optimiser)
     with quiet():
         dcp.load(found, checkpoint_id=str(path / checkpoint.SHARDS))
     module.load_state_dict(found["model"])
     for name, one in optimiser.parts.items():
-        set_optimizer_state_dict(module, one[0], found["optimiser"][name])
+        set_optimizer_state_dict(module, one[0], found["optimiser"][name], options=flat)
 
 
 def everything(module: nn.Module, ema: Ema, optimiser: Optimiser) -> dict[str, Any]:
-    """What a checkpoint holds, as tensors that can be written and filled. New optimiser state is zero."""
-    from torch.distributed.checkpoint.state_dict import get_optimizer_state_dict
+    """What a checkpoint holds, as tensors that can be written and filled. New optimiser state is zero.
 
-    parts = {name: get_optimizer_state_dict(module, one[0]) for name, one in optimiser.parts.items()}
+    Flat, a name a value: groups of parameters are other ones where nothing is divided."""
+    from torch.distributed.checkpoint.state_dict import StateDictOptions, get_optimizer_state_dict
+
+    flat = StateDictOptions(flatten_optimizer_state_dict=True)
+    parts = {name: get_optimizer_state_dict(module, one[0], options=flat) for name, one in optimiser.parts.items()}
     return {"model": dict(module.state_dict()), "ema": ema.shadow, "optimiser": parts}
 
 

@@ -57,3 +57,25 @@ def test_ratios_are_of_neighbours() -> None:
 def test_the_last_line_of_a_log_says_why() -> None:
     assert last_line("a\nTraceback\nNo model here.\n\n") == "No model here."
     assert last_line("") == "it ended without a word"
+
+
+@pytest.mark.full  # trains, a little
+@pytest.mark.timeout(900)
+def test_the_bench_of_training_runs_and_all_loops_take_the_same_steps(root: Path) -> None:
+    command = [sys.executable, "-m", "tests.bench.main", "train", "--quick", "--json"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, env=dict(os.environ))
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout.splitlines()[-1])["rows"]
+    assert [each["unit"] for each in rows] == ["s", "s", "", ""] and all(each["value"] is not None for each in rows)
+    assert all(set(each) == KEYS for each in rows)
+
+
+def test_a_training_loop_that_is_quick_at_another_loss_is_not_ok() -> None:
+    from tests.bench.train import rows
+
+    timed = {"model": "starter", "steps": 3, "waited": 0.01, "saved": 0.5, "losses": (0.5, 0.5)}
+    timed |= {"ours": [1.0, 1.0], "plain": [1.1, 1.1], "bare": [4.0, 4.0]}
+    assert [each["ok"] for each in rows(row, timed)] == [True, True, True, True]
+    assert [each["ok"] for each in rows(row, {**timed, "losses": (0.5, 0.6)})][0] is False
+    slow = {**timed, "ours": [2.0, 2.0], "waited": 0.2, "saved": 30.0}
+    assert [each["ok"] for each in rows(row, slow)] == [False, False, False, False]

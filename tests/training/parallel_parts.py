@@ -27,6 +27,8 @@ def run(job: dict[str, Any]) -> int:
     config = loop_config(job["steps"], autocast=job.get("autocast", False), **job.get("loop", {}))
     if "stop" in job and ranks.rank == ranks.size - 1:
         objective = Told(objective, job["stop"])
+    if job.get("lone_figure"):
+        objective = Lone(objective)
     code = train(objective, config, Path(job["out"]))
     note = {
         "code": code,
@@ -44,8 +46,10 @@ def _shadows(objective: Any) -> list[torch.Tensor]:
     return list(Ema(objective.module, 0.9).shadow.values())
 
 
-class Told(StoppedAt):
-    """StoppedAt that passes its part of the batch on."""
+class Passing:
+    """Passes the part of the batch on to the objective inside."""
+
+    inner: Any
 
     @property
     def share(self) -> parallel.Share:
@@ -55,6 +59,22 @@ class Told(StoppedAt):
     @share.setter
     def share(self, value: parallel.Share) -> None:
         self.inner.share = value
+
+
+class Lone(Passing, StoppedAt):
+    """The last process alone has one figure more, as where its rows alone were of some kind."""
+
+    def __init__(self, inner: Any) -> None:
+        super().__init__(inner, -1)
+
+    def loss(self, batch: Any, generator: torch.Generator) -> Any:
+        loss, figures = self.inner.loss(batch, generator)
+        ranks = parallel.ranks()
+        return loss, {**figures, "all": float(ranks.rank), **({"lone": 7.0} if ranks.rank else {})}
+
+
+class Told(Passing, StoppedAt):
+    """StoppedAt that passes its part of the batch on."""
 
 
 if __name__ == "__main__":

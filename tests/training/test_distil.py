@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from nsp_core.errors import ConfigError
+from nsp_core.errors import CheckpointMismatch, ConfigError
 from nsp_core.model import build
 from tests.training.test_loop import assert_same_run
 from tests.training.tiny_parts import StoppedAt, loop_config
 from training import loop
 from training.distil import measure
+from training.distil.assemble import assemble
 from training.distil.objective import Pictures, noisy
 from training.distil.stage import (
     DistilConfig,
@@ -66,7 +67,8 @@ def folder(tmp_path_factory) -> Path:
 def config_for(folder: Path, out: Path, steps: int = 3, **settings) -> DistilConfig:
     run = loop_config(steps, autocast=False, eval_every=100, muon_lr=5e-3, adam_lr=5e-3)
     values = {"flow": FlowConfig(batch=4), "examples": EXAMPLES, "draw": DrawConfig(2, 2.0, 2.0), "threads": 1}
-    return DistilConfig(run, folder / "teacher", out, folder / "cache", **{**values, **settings})
+    places = {"init": folder / "teacher", "cache": folder / "cache"}
+    return DistilConfig(run, out=out, **{**places, **values, **settings})
 
 
 def objective_for(config: DistilConfig):
@@ -209,3 +211,22 @@ def test_the_recipe_for_one_a100_runs_from_end_to_end_at_test_size(folder, tmp_p
     assert run_all(CONFIGS / "a100", How(tuple(small), "latest", 1, False, Path(json.loads(out)))) == 0
     for stage in ("distil", "pt2", "sft", "grpo"):
         assert (tmp_path / "run" / stage / "model" / "model_index.json").is_file()
+
+
+def test_folders_of_the_hub_become_a_model_and_its_teacher_and_a_step_is_taken(tmp_path):
+    """Real classes in the files of the hub, at test size: Qwen2.5-VL, LTX 0.9.0 with its T5, captions of any kind."""
+    from tests.hub_layout import write_ltx, write_qwen
+
+    clip = {"width": 64, "height": 64, "num_frames": 9, "fps": 16, "rope_scale": (0.5, 32.0, 32.0)}
+    banks = tmp_path / "banks"
+    assemble(write_qwen(tmp_path / "qwen"), write_ltx(tmp_path / "ltx"), banks, queries=4, clip=clip)
+    (tmp_path / "captions.txt").write_text("\n".join(f"A glass falls, {n}." for n in range(12)))
+    config = config_for(tmp_path, tmp_path / "out", 2, init=banks, captions=tmp_path / "captions.txt")
+    config.out.mkdir()
+    assert train_distil(config, True) == 0
+    taught, before = open_model(config.out), open_model(banks)
+    assert not torch.equal(taught.connector.queries, before.connector.queries)
+    assert torch.equal(taught.transformer.proj_out.weight, before.transformer.proj_out.weight)
+    with pytest.raises(CheckpointMismatch, match="text_encoder"):
+        (tmp_path / "ltx" / "text_encoder").rename(tmp_path / "elsewhere")
+        assemble(tmp_path / "qwen", tmp_path / "ltx", tmp_path / "again")

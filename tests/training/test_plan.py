@@ -165,6 +165,23 @@ def test_every_folder_of_configs_has_a_plan_and_the_papers_fits_its_machines(cap
     assert main(["plan", "--config", str(CONFIGS / "starter" / "generator.yaml")]) == 0
 
 
+def test_the_connector_for_one_a100_is_planned_within_its_72_hours(capsys):
+    assert main(["plan", "--config", str(CONFIGS / "a100"), "--json"]) == 0
+    result = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert [p["stage"] for p in result["plans"]] == ["distil", "pt2", "sft", "grpo"]
+    assert result["hours"] < 72 and all(p["fits"] and p["machine"] == "a100-80g" for p in result["plans"])
+    rows = {r["what"].split(",")[0]: r["flop"] for r in result["plans"][0]["rows"]}
+    # the reader's two passes outweigh the drawer's four: 384 tokens through 6.5 B against 256 through 1.9 B
+    assert rows["reader"] > rows["transformer"] + rows["teacher: transformer and T5"]
+
+
+def test_a_teacher_and_its_student_are_planned_from_the_configs_beside_them(capsys):
+    assert main(["plan", "--config", str(CONFIGS / "distil"), "--json"]) == 0
+    result = json.loads(capsys.readouterr().out.splitlines()[-1])
+    teacher, student = result["plans"]
+    assert teacher["stage"] == "teacher" and student["stage"] == "distil" and 0 < student["flop"] < teacher["flop"]
+
+
 def test_a_plan_follows_the_config_and_says_when_it_is_too_much(tmp_path, capsys):
     file = CONFIGS / "lab" / "sft.yaml"
 

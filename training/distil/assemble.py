@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import argparse
 import logging
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from nsp_core.errors import ConfigError, UserError
+from nsp_core.errors import CheckpointMismatch, ConfigError, UserError
 from training.export import save
 
 log = logging.getLogger(__name__)
@@ -32,38 +31,33 @@ SCALE = 0.01  # the paper's, where a connector meets a pretrained LTX
 def assemble(
     reader: Path, drawer: Path, out: Path, *, queries: int = QUERIES, clip: dict[str, Any] | None = None
 ) -> None:
-    """Raises ConfigError naming what a folder lacks."""
-    from diffusers import AutoencoderKLLTXVideo, FlowMatchEulerDiscreteScheduler, LTXVideoTransformer3DModel
-    from transformers import Qwen2_5_VLForConditionalGeneration
-
+    """Raises ConfigError or CheckpointMismatch naming what a folder lacks."""
+    from nsp_core.banks import ltx, reading
+    from nsp_core.model import build
     from nsp_core.model.connector import Connector
-    from nsp_core.model.processor import load_processor
     from nsp_core.pipeline import NextScenePipeline
 
-    for folder, wanted in ((reader, ["config.json"]), (drawer, ["transformer", "vae", "text_encoder", "tokenizer"])):
-        missing = [name for name in wanted if not (folder / name).exists()]
-        if missing:
-            raise ConfigError(f"{folder} lacks {', '.join(missing)}: give the whole folder as it lies on the hub.")
+    if not (reader / "config.json").is_file():
+        raise ConfigError(f"{reader} has no config.json: give the whole folder as it lies on the hub.")
     half = torch.bfloat16
-    language: Any = Qwen2_5_VLForConditionalGeneration.from_pretrained(str(reader), dtype=half)
-    transformer: Any = LTXVideoTransformer3DModel.from_pretrained(str(drawer / "transformer"), torch_dtype=half)
-    vae: Any = AutoencoderKLLTXVideo.from_pretrained(str(drawer / "vae"), torch_dtype=half)
-    width = language.config.text_config.hidden_size
+    language: Any = reading.load_model(reader, half)
+    parts = ltx.load(drawer, half, words=True)
+    channels = parts["transformer"].config.caption_channels
     pipeline = NextScenePipeline(
         vision_language=language,
-        processor=load_processor(reader),
-        connector=Connector(queries, width, transformer.config.caption_channels, SCALE).to(half),
-        transformer=transformer,
-        vae=vae,
-        scheduler=FlowMatchEulerDiscreteScheduler(),
+        processor=build.reader(reading.family_of(reader)).load_processor(reader),
+        connector=Connector(queries, language.config.text_config.hidden_size, channels, SCALE),
+        transformer=parts["transformer"],
+        vae=parts["vae"],
+        scheduler=parts["scheduler"],
         dialect="paper",
         sampling=SAMPLING,
         **(clip or CLIP),
     )
     out.mkdir(parents=True, exist_ok=True)
+    parts["text_encoder"].save_pretrained(str(out / "text_encoder"))
+    parts["tokenizer"].save_pretrained(str(out / "tokenizer"))
     save(pipeline, out / "model")
-    for name in ("text_encoder", "tokenizer"):
-        shutil.copytree(drawer / name, out / name, dirs_exist_ok=True)
     log.info("%s holds a model and its teacher: begin with init=%s", out, out)
 
 
@@ -75,7 +69,7 @@ def main(argv: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         assemble(args.reader.expanduser(), args.drawer.expanduser(), args.out.expanduser())
-    except UserError as error:
+    except (UserError, CheckpointMismatch) as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 2
     return 0

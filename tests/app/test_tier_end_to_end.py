@@ -49,9 +49,9 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(autouse=True)
 def here(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """These weights, a machine with a card of 9 GB, and a processor that does its work."""
+    """These weights, a machine with a card of 12 GB, and a processor that does its work."""
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(weights))
-    found = Device("cuda", "a card", 9 * GB, 9 * GB), Device("cpu", "a processor", 64 * GB, 60 * GB)
+    found = Device("cuda", "a card", 12 * GB, 12 * GB), Device("cpu", "a processor", 64 * GB, 60 * GB)
     monkeypatch.setattr("nsp_core.hardware.look", lambda: Hardware(found, 2, "Linux x86_64"))
 
     def small(name: str) -> Tier:

@@ -292,7 +292,7 @@ def test_a_killed_page_is_followed_by_one_that_adopts_the_worker(
 def test_ctrl_c_of_the_page_ends_the_worker(
     make_settings: Callable[..., Any], eventually: Eventually, tmp_path: Path
 ) -> None:
-    settings = make_settings({"steps": 50, "step_seconds": 0.1})
+    settings = make_settings({"steps": 600, "step_seconds": 0.1})
     settings_file = tmp_path / "page.json"
     settings_file.write_text(settings.to_json())
     page = subprocess.Popen(

@@ -133,6 +133,7 @@ def test_a_stage_learns_from_them(tmp_path, monkeypatch):
     made = [example(pipeline, config, "video", number) for number in range(4)]
     assert all(one.frames.shape == (17, 96, 160, 3) and one.before is None for one in made)
     assert {words for one in made for words in WORDS if words in one.prompt.text} == set(WORDS[:2])
+    assert all(one.words in one.prompt.text and one.words in WORDS for one in made)
     assert {row.source for row in real_rows(sources, False)} == {"vidgen", "openvid"}
     with pytest.raises(ConfigError, match="held-out part"):
         example(pipeline, config, "video", HELD_OUT)

@@ -27,7 +27,7 @@ from safetensors.torch import load_file, save_file
 
 from nsp_core.errors import ConfigError
 from nsp_core.model.vision_language import Prompt
-from nsp_core.types import Frames
+from nsp_core.types import Frames, StoryContext
 from training.data.published import Row, frames_of, rows
 from training.flow_matching import Cache
 from training.generator import RULE_NUMBERS, encode_clips, read_queries, stamp
@@ -76,23 +76,28 @@ def example(pipeline: Any, config: ExampleConfig, kind: Kind, number: int) -> Ex
     sources = {"image": config.image_sources, "video": config.video_sources}.get(kind, ())
     if sources:
         return real_example(pipeline, sources, number)
-    asked = AskConfig(told=config.told, scenes=config.scenes, rules=config.rules, seed=config.seed)
-    one, rng = story_of(asked, number)
+    stories = AskConfig(told=config.told, scenes=config.scenes, rules=config.rules, seed=config.seed)
+    one, rng = story_of(stories, number)
     now, event = one.worlds[-2], one.events[-1]
-    draw = pipeline.dialect.draw
     if kind == "image":
         world = rng.choice(one.worlds)
         words = describe(world, rng)
-        return Example(Prompt(draw.format(words=words)), still(world)[None], None, None, words)
+        return Example(begins(pipeline, words), still(world)[None], None, None, words)
     frames = clip(now, event, step(now, event))
     words = tell(event, now, rng.choice(TRAIN_VARIANTS))
     if kind == "video":
         words = f"{describe(now, rng)} {words}"
-        return Example(Prompt(draw.format(words=words)), frames, None, event.rule, words)
+        return Example(begins(pipeline, words), frames, None, event.rule, words)
     context = context_of(one, TRAIN_VARIANTS, rng)
     told = config.told and (not config.untold_share or rng.random() >= config.untold_share)
-    task = draw.format(words=words) if told else pipeline.dialect.next
-    return Example(pipeline.prompt(context, task), frames, context.scenes[-1].frames, event.rule)
+    asked = pipeline.prompt_to_draw(context, words if told else "")
+    return Example(asked, frames, context.scenes[-1].frames, event.rule)
+
+
+def begins(pipeline: Any, words: str) -> Prompt:
+    """What is drawn from its words alone, asked for as the pipeline will ask for it."""
+    prompt: Prompt = pipeline.prompt_to_draw(StoryContext(), words)
+    return prompt
 
 
 def real_example(pipeline: Any, sources: tuple[str, ...], number: int) -> Example:
@@ -101,7 +106,7 @@ def real_example(pipeline: Any, sources: tuple[str, ...], number: int) -> Exampl
     row = kept[number % HELD_OUT % len(kept)]
     c = pipeline.config
     frames = frames_of(row, c.width, c.height, c.num_frames, c.fps)
-    return Example(Prompt(pipeline.dialect.draw.format(words=row.caption)), frames, None, None)
+    return Example(begins(pipeline, row.caption), frames, None, None, row.caption)
 
 
 @lru_cache(maxsize=4)

@@ -57,4 +57,6 @@ class BankSpec:
         """One sentence for people: which mode, and why this one."""
         if self.mode == "unified":
             return "unified: the reader's own thoughts guide the drawing, because a trained connector is there"
+        if self.connector is not None:
+            return "cascade: the reader writes, the drawer reads the words, because this was asked for"
         return "cascade: the reader writes, the drawer reads the words, because no trained connector is there"

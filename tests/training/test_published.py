@@ -135,6 +135,8 @@ def test_a_stage_learns_from_them(tmp_path, monkeypatch):
     assert {words for one in made for words in WORDS if words in one.prompt.text} == set(WORDS[:2])
     assert all(one.words in one.prompt.text and one.words in WORDS for one in made)
     assert {row.source for row in real_rows(sources, False)} == {"vidgen", "openvid"}
+    with pytest.raises(ConfigError, match="a set of videos"):
+        example(pipeline, ExampleConfig(images=1, image_sources=sources), "image", 0)
     with pytest.raises(ConfigError, match="held-out part"):
         example(pipeline, config, "video", HELD_OUT)
     with pytest.raises(ConfigError, match="NAME:FOLDER"):

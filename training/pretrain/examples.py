@@ -75,7 +75,7 @@ def example(pipeline: Any, config: ExampleConfig, kind: Kind, number: int) -> Ex
 
     sources = {"image": config.image_sources, "video": config.video_sources}.get(kind, ())
     if sources:
-        return real_example(pipeline, sources, number)
+        return real_example(pipeline, kind, sources, number)
     stories = AskConfig(told=config.told, scenes=config.scenes, rules=config.rules, seed=config.seed)
     one, rng = story_of(stories, number)
     now, event = one.worlds[-2], one.events[-1]
@@ -100,10 +100,12 @@ def begins(pipeline: Any, words: str) -> Prompt:
     return prompt
 
 
-def real_example(pipeline: Any, sources: tuple[str, ...], number: int) -> Example:
+def real_example(pipeline: Any, kind: Kind, sources: tuple[str, ...], number: int) -> Example:
     """Row `number` of the sets, of each in turn; from HELD_OUT on of the fiftieth part that is kept apart."""
     kept = real_rows(sources, number >= HELD_OUT)
     row = kept[number % HELD_OUT % len(kept)]
+    if row.kind != kind:
+        raise ConfigError(f"examples.{kind}_sources names {row.source}, a set of {row.kind}s: put it in the other one.")
     c = pipeline.config
     frames = frames_of(row, c.width, c.height, c.num_frames, c.fps)
     return Example(begins(pipeline, row.caption), frames, None, None, row.caption)

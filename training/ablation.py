@@ -36,8 +36,10 @@ from training.grpo.asks import HELD_OUT, AskConfig, Asks
 from training.grpo.rewards import adherence, motion
 from training.grpo.witness import CutJudge, NearestJudge
 from training.models import open_model
-from training.picturebook.judge import ExactJudge
-from training.picturebook.reader import psnr
+from training.picturebook.judge import JUDGE_VERSION, ExactJudge
+from training.picturebook.reader import READER_VERSION, psnr
+from training.picturebook.rules import RULES_VERSION
+from training.picturebook.words import LANGUAGE_VERSION
 from training.run import CONFIGS, How, for_stage, run
 
 log = logging.getLogger(__name__)
@@ -48,6 +50,13 @@ SEEDS = (0, 1, 2)
 PRETRAINING = ("pt1", "pt2", "pt3")
 # without pre-training nothing else would ever teach the new queries; elsewhere pt1 did
 NEWBORN = ("fresh=[queries, bridge]", "moves=[queries, bridge, transformer]")
+SAMPLING = SamplingOptions(steps=10, guidance=1.5)
+# what a row that was measured before must have been measured with, to be read back
+MEASURED_WITH = {
+    "first": [FIRST, composition.FIRST],
+    "sampling": [SAMPLING.steps, SAMPLING.guidance],
+    "world": [RULES_VERSION, READER_VERSION, JUDGE_VERSION, LANGUAGE_VERSION],
+}
 Cases = dict[str, dict[str, list[float]]]  # figure -> story -> values
 
 
@@ -114,13 +123,12 @@ def table(how: How, config: Path | None, cases: int, as_json: bool) -> int:
             return code
     if how.dry_run:
         return 0
-    options = SamplingOptions(steps=10, guidance=1.5)
     measured = {
-        row: kept(out, row.name, row.arm, cases, lambda model, row=row: measure_row(model, row, cases, options))
+        row: kept(out, row.name, row.arm, cases, lambda model, row=row: measure_row(model, row, cases, SAMPLING))
         for row in ROWS
     }
     shown = {
-        arm: kept(out, f"{arm} composition", arm, cases, lambda m: composition.measure(m, AskConfig(), cases, options))
+        arm: kept(out, f"{arm} composition", arm, cases, lambda m: composition.measure(m, AskConfig(), cases, SAMPLING))
         for arm in STAGES_SHOWN
     }
     result = summary(measured, shown, cases)
@@ -208,7 +216,7 @@ def finite(value: float) -> float | None:
 def kept(out: Path, name: str, arm: str, cases: int, measure: Callable[[Any], Cases]) -> Cases:
     """What was measured before of the same model and as many cases, else measured now and kept."""
     path = out / "measured" / f"{name.replace(' ', '_')}.json"
-    about = {"cases": cases, "weights": weights_of(last_run(out, arm) / "model")}
+    about = {"cases": cases, "weights": weights_of(last_run(out, arm) / "model"), **MEASURED_WITH}
     if path.is_file():
         before = json.loads(path.read_text())
         if before["about"] == about:

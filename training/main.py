@@ -39,6 +39,8 @@ def main(argv: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     how = How(tuple(args.overrides), args.resume, args.limit, args.dry_run, args.out)
     try:
+        if args.check and args.stage in ("all", "tiny", "table", "plan"):
+            raise UserError(f"--check is for one stage; '{args.stage}' is several or none: name a stage.")
         if args.stage == "tiny":
             from training import tiny
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import zlib
 from pathlib import Path
 from typing import Any, Literal
 
@@ -39,7 +40,9 @@ class Trackers:
                 tracker = kind("tensorboard", out, purge_step=step + 1)
                 tracker.start()
                 return tracker
-            tracker = kind(PROJECT, name=out.name, resume="allow", **({"id": out.name} if name == "wandb" else {}))
+            # two runs of one name ("sft") are two runs; a run that goes on is the same one
+            one = f"{out.parent.name}-{out.name}-{zlib.crc32(str(out.resolve()).encode()):08x}"
+            tracker = kind(PROJECT, name=one, resume="allow", **({"id": one} if name == "wandb" else {}))
             tracker.start()
             tracker.store_init_configuration(about)
             return tracker

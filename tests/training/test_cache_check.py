@@ -52,9 +52,26 @@ def test_one_changed_number_is_found(stage, capsys, part):
     assert "1 of 6 examples" in capsys.readouterr().err
 
 
+def test_what_is_no_number_is_found(stage, capsys):
+    asked, cache = stage
+    file = next(cache.glob("video-train-*.safetensors"))
+    whole = file.read_bytes()
+    rows = load_file(file)
+    rows["latents"][1] = float("nan")
+    save_file(rows, file)
+    try:
+        assert main([*asked, "--check"]) == 2
+    finally:
+        file.write_bytes(whole)
+    assert "1 of 6 examples" in capsys.readouterr().err
+
+
 def test_without_a_cache_there_is_a_sentence(stage, tmp_path, capsys):
     asked, _ = stage
     assert main([*asked, f"cache={tmp_path}", "--check"]) == 2
     assert "no cache" in capsys.readouterr().err
     assert main(["vae", "--check"]) == 2
     assert "keeps no cache" in capsys.readouterr().err
+    for stage_ in ("distil", "tiny"):
+        assert main([stage_, "--check"]) == 2
+        assert "--check" in capsys.readouterr().err

@@ -62,8 +62,13 @@ def test_every_number_arrives_with_its_step(stand, tmp_path):
     for row in ROWS:
         run.tell(row)
     run.close()
-    assert stand.last.about["name"] == stand.last.about["id"] == "sft"
-    assert stand.last.told == [
+    about, told = stand.last.about, stand.last.told
+    assert about["name"] == about["id"] and "-sft-" in about["id"]
+    Trackers(("wandb",), tmp_path / "other" / "sft", 0, {})
+    assert stand.last.about["id"] != about["id"]
+    Trackers(("wandb",), tmp_path / "sft", 20, {})
+    assert stand.last.about["id"] == about["id"], "a run that goes on"
+    assert told == [
         ("start",),
         ("configuration", {"steps": 9}),
         ("log", {"seconds": 1.5, "loss": 0.5}, 20),

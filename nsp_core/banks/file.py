@@ -41,7 +41,7 @@ def read(path: Path) -> BankSpec:
     for key, value in given.items():
         check(path, kinds, key, value)
     for needed in ("reader", "drawer"):
-        if needed not in given:
+        if not given.get(needed):
             raise ConfigError(f"{path} names no {needed}: give the folder of its weights.")
     places = {key: place(path, key, str(given[key])) for key in _PLACES if given.get(key)}
     rest = {key: value for key, value in given.items() if key not in _PLACES}

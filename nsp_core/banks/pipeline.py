@@ -202,6 +202,7 @@ class BankPipeline(NextScenePipeline, LTXVideoLoraLoaderMixin):
         if self.drawn == "cascade" and not request.words.strip():
             raise UserError("There are no words yet: say in one sentence what happens.")
         self.check_words(request.words)
+        self.maybe_free_model_hooks()  # with a kept condition no reader is needed, and nothing else sends it away
         try:
             yield from super().act(request, should_stop=should_stop)
         finally:

@@ -98,6 +98,20 @@ def newest(run: Path) -> int:
     return int(steps[-1].name.removeprefix("step_")) if steps else -1
 
 
+def unpack(tar: tarfile.TarFile, folder: Path) -> None:
+    """Plain files inside `folder` only, as extractall(filter="data") has it, which is in Python since 3.11.4."""
+    for member in tar:
+        target = folder / member.name
+        if member.isdir():
+            continue
+        stream = tar.extractfile(member) if member.isfile() else None
+        if stream is None or not target.resolve().is_relative_to(folder.resolve()):
+            raise CheckpointMismatch(f"A parcel holds plain files of its runs only, this one '{member.name}' too.")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("wb") as out:
+            shutil.copyfileobj(stream, out)
+
+
 def join(parcel: Path, runs: Path) -> dict[str, int]:
     """Verify the parcel and put its run folders under `runs`. -> the step of each.
 
@@ -111,7 +125,7 @@ def join(parcel: Path, runs: Path) -> dict[str, int]:
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
     with tarfile.open(fileobj=io.BytesIO(everything)) as tar:
-        tar.extractall(aside, filter="data")
+        unpack(tar, aside)
     for name, step in manifest["steps"].items():
         if newest(runs / name) < step:
             settle(aside / name, runs / name)

@@ -1,4 +1,4 @@
-"""The process that makes a film: `python -m app.reel.render_process REQUEST REPORT LOCK PARENT`. Started by rendering.py.
+"""The process that makes a film; rendering.py starts `python -m app.reel.render_process REQUEST REPORT LOCK PARENT`.
 
 Says how far it is, ends when it is told to or when the page that started it is gone. What a decoder or a voice does to
 it, it does not do to the page.

@@ -48,14 +48,13 @@ class Request:
 
 @dataclass(frozen=True)
 class Report:
-    """`owner`, `story`, `scene`: whose film of which path. `done`, `total`: pictures; `left`: seconds."""
+    """`owner`, `story`, `scene`: whose film of which path, no words. `done`, `total`: pictures; `left`: seconds."""
 
     film: str
     form: str
     owner: str
     story: str
     scene: str
-    title: str
     what: What = "running"
     phase: str = ""
     done: int = 0
@@ -106,7 +105,7 @@ class Rendering:
         )  # fmt: skip
         wanted = self.settings.run_dir / "film-request.json"
         _write(wanted, asdict(request))
-        write(self.path, Report(film, form, owner, story, scene, title))
+        write(self.path, Report(film, form, owner, story, scene))
         group: dict[str, Any] = {"start_new_session": True}  # Ctrl-C in the terminal is for the page
         if sys.platform == "win32":
             group = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}

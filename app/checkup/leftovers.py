@@ -49,6 +49,7 @@ def half_written(settings: Settings) -> Iterator[Path]:
     yield from settings.data_dir.glob("token.*.partial")
     yield from settings.run_dir.glob("*.partial")
     yield from settings.run_dir.glob("reel-*.mp4")
+    yield from (settings.data_dir / "films").glob("*/*.partial")
 
 
 def _previews(store: Store) -> Iterator[Path]:

@@ -61,7 +61,7 @@ def decide(plan: Plan, sources: Sequence[Source], *, least: Sequence[float] = ()
         timeline = lay_out(plan, sources, alike, least)
         pieces = pieces_of(timeline, alike)
         if way_of(pieces) == "copy":
-            return Decision("copy", ("whole",), alike, timeline, pieces)
+            master = alike
     timeline = lay_out(plan, sources, master, least)
     pieces = pieces_of(timeline, master, all_encoded=everything)
     if plan.title or plan.end:
@@ -75,4 +75,5 @@ def decide(plan: Plan, sources: Sequence[Source], *, least: Sequence[float] = ()
     if not everything and any(source.format != master.format for source in sources):
         reasons.append("differs")
     way = way_of(pieces)
-    return Decision(way, ("whole",) if way == "copy" else tuple(reasons), master, timeline, pieces)
+    # what is cut off at a whole group of pictures costs nothing
+    return Decision(way, tuple(reasons) or ("whole",), master, timeline, pieces)

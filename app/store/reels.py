@@ -85,14 +85,17 @@ def forget_scenes(session: Session, story_id: str, scenes: Collection[str]) -> N
 def duplicate_plans(session: Session, story_id: str, copy_id: str, scenes: Mapping[str, str]) -> None:
     """`scenes`: ids of the story and what they are in its copy."""
     for row in session.exec(select(ReelRow).where(ReelRow.story_id == story_id)).all():
-        if row.scene_id not in scenes:
-            continue
-        plan: dict[str, Any] = json.loads(row.plan_json)
-        plan["shots"] = [{**shot, "scene": scenes[shot["scene"]]} for shot in plan["shots"] if shot["scene"] in scenes]
-        session.add(
-            ReelRow(story_id=copy_id, scene_id=scenes[row.scene_id], plan_json=json.dumps(plan, ensure_ascii=False))
-        )
+        if row.scene_id in scenes:
+            plan = with_scenes(row.plan_json, scenes)
+            session.add(ReelRow(story_id=copy_id, scene_id=scenes[row.scene_id], plan_json=plan))
     session.flush()
+
+
+def with_scenes(plan_json: str, scenes: Mapping[str, str]) -> str:
+    """The plan with other names for its scenes; shots of scenes that have none are left out."""
+    plan: dict[str, Any] = json.loads(plan_json)
+    plan["shots"] = [{**shot, "scene": scenes[shot["scene"]]} for shot in plan["shots"] if shot["scene"] in scenes]
+    return json.dumps(plan, ensure_ascii=False)
 
 
 def pieces_folder(data_dir: Path, story_id: str) -> Path:

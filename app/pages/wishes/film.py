@@ -16,6 +16,7 @@ from app.pages.wishes.person import Message, Person, Question, Wish, number_of, 
 from app.reel.cutting import Cut, clips_of, cut_of, only_of
 from app.reel.master import Source, look_at
 from app.reel.plan import plan_of
+from app.reel.render import words_of
 from app.reel.rendering import Rendering, Report
 from app.reel.taking import FORMS
 from app.reel.voices import voices_here
@@ -23,6 +24,7 @@ from app.reel.ways import decide
 from app.store.reels import forget_plan, keep_plan
 from nsp_core.errors import UserError
 
+_LETTERS_A_SECOND = 14  # of a voice, to say beforehand how long a film will be
 _MOST_LETTERS = 400_000  # of a plan from a browser; two thousand shots have fewer
 
 
@@ -129,8 +131,10 @@ class Film:
         if not cut.plan.shots:
             return None
         clips = clips_of(self.person.store, cut.plan, cut.scenes)
+        words = words_of(cut.plan, clips) if cut.plan.narration.voice != "off" else []
+        least = [len(text) / _LETTERS_A_SECOND / cut.plan.narration.pace for text in words]
         try:
-            decision = decide(cut.plan, [_facts(clip.path) for clip in clips])
+            decision = decide(cut.plan, [_facts(clip.path) for clip in clips], least=least)
         except (UserError, OSError) as error:
             return {"text": str(error), "seconds": None}
         why = " ".join(say(f"reel.why_{reason}") for reason in decision.reasons)

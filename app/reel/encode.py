@@ -6,7 +6,7 @@ Pictures come one after the other and are let go of again; knows nothing of wher
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from av.video.frame import VideoFrame
 from app.reel.frames import Planes, rgb_of
 from app.reel.master import Master
 from app.reel.sound import RATE, Samples
+from nsp_core.media.captions import add_caption_track, caption_packets
 from nsp_core.media.write import encoder_options, open_output
 
 _BITEXACT_CODEC = 1 << 23  # as in the house's clips: headers are compared, and no program's name is in them
@@ -42,8 +43,16 @@ def encode_piece(pictures: Iterable[Planes], out: Path, master: Master) -> None:
         container.mux(stream.encode(None))
 
 
-def write_webm(pictures: Iterator[Planes], sound: Iterator[Samples] | None, out: Path, master: Master) -> None:
-    """VP9 and Opus. Sound runs beside the pictures, so that neither waits for the other in memory."""
+def write_webm(
+    pictures: Iterator[Planes],
+    sound: Iterator[Samples] | None,
+    out: Path,
+    master: Master,
+    *,
+    captions: Sequence[tuple[str, float, float]] = (),
+    language: str = "eng",
+) -> None:
+    """VP9, Opus and WebVTT. Sound runs beside the pictures, so that neither waits for the other in memory."""
     with av.open(str(out), "w", format="webm") as container:
         options = {"crf": "32", "b": "0", "deadline": "good", "cpu-used": "5", "row-mt": "1"}
         stream: Any = container.add_stream("libvpx-vp9", rate=master.fps, options=options)
@@ -52,6 +61,10 @@ def write_webm(pictures: Iterator[Planes], sound: Iterator[Samples] | None, out:
         _tag(stream.codec_context, master)
         stream.codec_context.thread_count = min(4, os.cpu_count() or 1)
         audio: Any = container.add_stream("libopus", rate=RATE, layout="stereo") if sound is not None else None
+        track = add_caption_track(container, language, "webvtt") if captions else None
+        container.start_encoding()
+        for packet in caption_packets(captions, track):
+            container.mux(packet)
         heard = 0
         for number, planes in enumerate(pictures):
             frame = _frame(planes, master)

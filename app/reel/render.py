@@ -104,7 +104,7 @@ def render(
         if plan.output.kind == "mp4":
             _mp4(work, partial, words, cues, voices, title, language)
         else:
-            _other(work, partial, cues, voices)
+            _other(work, partial, cues, voices, language)
         if should_stop():
             raise Cancelled("Stopped; nothing was written.")
         sync(partial)
@@ -246,8 +246,7 @@ def _mp4(
     language: str,
 ) -> None:
     decision, master = work.decision, work.master
-    soft = [(cue.text, float(cue.first / master.fps), float(cue.last / master.fps)) for cue in cues]
-    captions = soft if work.plan.captions.mode == "soft" else []
+    captions = _soft(work, cues)
     names = [chapter_of(text, number) for number, text in enumerate(words, 1)]
     if decision.untouched and not voices:
         paths = [piece.source.path for piece in decision.pieces if isinstance(piece, Copied)]
@@ -266,14 +265,14 @@ def _mp4(
     )  # fmt: skip
 
 
-def _other(work: _Work, partial: Path, cues: Sequence[Cue], voices: Sequence[Samples | None]) -> None:
+def _other(work: _Work, partial: Path, cues: Sequence[Cue], voices: Sequence[Samples | None], language: str) -> None:
     kind, decision = work.plan.output.kind, work.decision
     if kind == "webm":
         painter = work.painter(cues)
         pictures = work.counted(painter.pictures(decision.timeline.stretches))
         silent = not voices and all(scene.source.silent for scene in decision.timeline.scenes)
         sound = None if silent else mixed_sound(decision.timeline, work.master, voices)
-        write_webm(pictures, sound, partial, work.master)
+        write_webm(pictures, sound, partial, work.master, captions=_soft(work, cues), language=language)
         return
     frames, master = decision.timeline.frames, work.master
     if frames > _MOST_SMALL:
@@ -289,6 +288,12 @@ def _other(work: _Work, partial: Path, cues: Sequence[Cue], voices: Sequence[Sam
     # one picture from the middle of each stretch
     middles = [one.divided(one.frames // 2)[1].divided(1)[0] for one in decision.timeline.stretches[:_SAMPLE]]
     write_gif(pictures, painter.pictures(middles), partial, master)
+
+
+def _soft(work: _Work, cues: Sequence[Cue]) -> list[tuple[str, float, float]]:
+    fps = work.master.fps
+    shown = cues if work.plan.captions.mode == "soft" else ()
+    return [(cue.text, float(cue.first / fps), float(cue.last / fps)) for cue in shown]
 
 
 def _chapters(decision: Decision, names: Sequence[str]) -> list[Chapter]:

@@ -30,6 +30,7 @@ from nsp_core.errors import UserError
 
 What = Literal["running", "done", "stopped", "failed"]
 HOLDER = "rendering"
+_HALF_WRITTEN = 3600.0  # seconds after which nobody writes at it any more
 _MOST_KEPT = 4 << 30  # bytes of pieces and films of one story; what was not used longest goes first
 
 
@@ -155,14 +156,15 @@ class Rendering:
 
 
 def sweep(folder: Path, most: int = _MOST_KEPT) -> None:
-    """Half-written files go, and of the rest what was not used longest, while there is more than `most`. Only one film
-    is made at a time, so nobody is writing."""
+    """The last film goes, files that somebody left half-written, and of the pieces what was not used longest, while
+    there are more than `most` bytes. A command may be writing here at the same time: what is young stays."""
     kept: list[tuple[float, int, Path]] = []
     for path in folder.iterdir():
-        if path.name.endswith(".partial") or path.name.startswith("film-"):
+        facts = path.stat()
+        old = time.time() - facts.st_mtime > _HALF_WRITTEN
+        if path.name.startswith("film-") or (path.suffix == ".partial" and old):
             path.unlink(missing_ok=True)
-        else:
-            facts = path.stat()
+        elif path.suffix != ".partial":
             kept.append((facts.st_mtime, facts.st_size, path))
     size = sum(one for _, one, _ in kept)
     for _, one, path in sorted(kept):

@@ -13,7 +13,6 @@ from typing import Literal
 
 from app.reel.master import Master, Source
 from app.reel.plan import Card, Join, Plan
-from nsp_core.errors import UserError
 
 Way = Literal["copy", "smart", "full"]
 Effect = Literal["plain", "dissolve", "fade_out", "fade_in", "card"]
@@ -105,8 +104,6 @@ Piece = Copied | Encoded
 
 def lay_out(plan: Plan, sources: Sequence[Source], master: Master, least: Sequence[float] = ()) -> Timeline:
     """`least`: seconds that each scene must last at least, for words that are spoken in it."""
-    if not plan.shots:
-        raise UserError("A film of no scenes was asked; take at least one scene with a clip into it.")
     shots = [_cut_out(plan, number, source, master) for number, source in enumerate(sources)]
     moving = [length for _, length in shots]
     needed = [master.frames(seconds) for seconds in least] or [0] * len(shots)

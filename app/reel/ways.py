@@ -13,6 +13,7 @@ from typing import Literal
 from app.reel.master import Master, Source, master_of, quick
 from app.reel.plan import Plan
 from app.reel.timeline import Copied, Encoded, Piece, Timeline, Way, lay_out, pieces_of, way_of
+from nsp_core.errors import UserError
 
 Reason = Literal["whole", "captions", "shape", "kind", "cards", "joins", "trims", "held", "differs"]
 
@@ -43,7 +44,7 @@ class Decision:
 def decide(plan: Plan, sources: Sequence[Source], *, least: Sequence[float] = ()) -> Decision:
     """`least`: seconds that each scene lasts at least. Raises UserError for a film of nothing."""
     if not sources:
-        lay_out(plan, sources, None, least)  # type: ignore[arg-type]  # says so
+        raise UserError("A film of no scenes was asked; take at least one scene with a clip into it.")
     master = master_of(sources, plan.output)
     reasons: list[Reason] = []
     if plan.output.kind != "mp4":

@@ -187,11 +187,12 @@ def test_what_is_erased_is_in_no_plan_and_no_piece(
 def test_old_pieces_go_first(tmp_path: Path) -> None:
     import os
 
-    for age, name in enumerate(("c.mp4", "b.mp4", "a.npy", "film-1.mp4", "x.partial")):
+    names = {"c.mp4": 0, "b.mp4": 1, "a.npy": 2, "film-1.mp4": 3, "x.mp4.partial": 9000, "y.mp4.partial": 5}
+    for name, age in names.items():
         (tmp_path / name).write_bytes(b"x" * 100)
         os.utime(tmp_path / name, (time.time() - age, time.time() - age))
     sweep(tmp_path, most=200)
-    assert sorted(one.name for one in tmp_path.iterdir()) == ["b.mp4", "c.mp4"]
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["b.mp4", "c.mp4", "y.mp4.partial"]
 
 
 def test_the_command_makes_films_and_papers(

@@ -163,6 +163,8 @@ def test_other_kinds_are_as_long_and_show_the_same(clips: list[Clip], pieces: Pa
         frames = seen(out)
         with av.open(str(out)) as container:
             assert container.duration / 1e6 == pytest.approx(made.seconds, abs=1 / FPS)
+            said = [bytes(packet).decode() for packet in container.demux(container.streams.subtitles[0]) if packet.size]
+        assert said == ["A red bar moves.", "The green one follows; it is slower, and nobody knows why.", "Blue."]
         assert tones(heard(out))[-1] == pytest.approx(48 / FPS + MIDDLE, abs=0.04)
     else:
         film: Any = Image.open(out)

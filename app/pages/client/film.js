@@ -56,6 +56,13 @@ const film = (() => {
     return keeping;
   }
 
+  // What is read and spoken instead of the scene's own words; nothing at all is an answer, too.
+  function otherWords(one, index, scene) {
+    const field = h("textarea", { rows: 2, maxlength: 2000, "aria-label": T("film.words_of", { n: scene.number }), onchange: () => shot(index, { words: field.value.trim() === scene.words.trim() ? null : field.value.trim() }) });
+    field.value = one.words === null ? scene.words : one.words;
+    return field;
+  }
+
   function row(one, index) {
     const scene = scenes().get(one.scene);
     const end = one.end === null ? scene.seconds : Math.min(one.end, scene.seconds);
@@ -73,7 +80,8 @@ const film = (() => {
         h("div.wn-row", {},
           seconds(T("film.from"), Math.min(one.start, end), scene.seconds, (value) => shot(index, { start: Math.min(value, end - 0.1) })),
           seconds(T("film.to"), end, scene.seconds, (value) => shot(index, { end: value >= scene.seconds - 0.01 ? null : Math.max(value, plan.shots[index].start + 0.1) })),
-          index + 1 < plan.shots.length ? choice(T("film.join"), one.join, ["cut", "dissolve", "fade"].map((name) => [name, T("film.join_" + name)]), (value) => shot(index, { join: value })) : null)),
+          index + 1 < plan.shots.length ? choice(T("film.join"), one.join, ["cut", "dissolve", "fade"].map((name) => [name, T("film.join_" + name)]), (value) => shot(index, { join: value })) : null),
+        h("details", { open: one.words !== null }, h("summary", {}, T("film.other_words")), otherWords(one, index, scene))),
       h("div.wn-cut-tools", {},
         tool("up", T("film.earlier"), "up", index === 0, () => move(-1)),
         tool("down", T("film.later"), "down", index + 1 === plan.shots.length, () => move(1)),

@@ -31,6 +31,7 @@ from app.identity import new_id
 from app.reel.plan import Voice
 from app.reel.sound import Samples, resampled
 from nsp_core.errors import ConfigError, UserError
+from nsp_core.judges.config import is_here
 from nsp_core.keys import key
 
 KEY = "WHATNEXT_VOICE_KEY"
@@ -126,6 +127,8 @@ class Server:
         self.model = env.get("WHATNEXT_VOICE_MODEL", "").strip() or "tts-1"
         self.voice = env.get("WHATNEXT_VOICE_NAME", "").strip() or "alloy"
         self.secret = key(KEY, env)
+        if self.secret is not None and parts.scheme == "http" and not is_here(parts.hostname):
+            raise ConfigError(f"A key is not sent in the clear to {parts.hostname}: use an address with https://.")
         self.name = f"{parts.hostname} {self.model} {self.voice}"
 
     def speak(self, text: str, pace: float) -> Samples:

@@ -57,18 +57,7 @@ def test_a_film_is_cut_played_and_made(painter: Server, open_room: OpenRoom, tmp
     download.value.save_as(film)
     with av.open(str(film)) as container:
         assert float(container.duration or 0) / av.time_base == pytest.approx(lasting, abs=1 / 8)
-    # the browser itself plays it
-    address = page.locator(".wn-cut-made a").get_attribute("href")
-    seconds = page.evaluate(
-        """(address) => new Promise((done, failed) => {
-          const video = document.createElement("video");
-          video.onloadeddata = () => done(video.duration);
-          video.onerror = () => failed(new Error(video.error.message));
-          video.src = address;
-        })""",
-        address,
-    )
-    assert seconds == pytest.approx(lasting, abs=1 / 8)
+    assert shown(room, page.locator(".wn-cut-made a").get_attribute("href") or "") == pytest.approx(lasting, abs=1 / 8)
 
     # all of it is there again after a refresh
     page.reload()
@@ -78,4 +67,27 @@ def test_a_film_is_cut_played_and_made(painter: Server, open_room: OpenRoom, tmp
     assert page.locator(".wn-cut-shot").count() == 2
     assert page.get_by_label("To, in seconds").first.input_value() == "1.5"
     assert page.locator(".wn-cut-made a").count() == 1, "the film that was made is still to be had"
-    assert not room.errors
+
+    # the other kinds, as the browser shows them
+    for kind in ("webm", "gif", "webp"):
+        page.get_by_label("Kind of file").select_option(kind)
+        page.get_by_role("button", name="Make the film").click()
+        page.wait_for_selector(f'.wn-cut-made a[href$=".{kind}"]', timeout=SLOW)
+        found = shown(room, page.locator(".wn-cut-made a").get_attribute("href") or "")
+        assert found == (pytest.approx(lasting, abs=1 / 8) if kind == "webm" else 480), kind
+
+
+def shown(room: Room, address: str) -> float:
+    """How long the browser finds a film, or how wide an animation."""
+    found: float = room.page.evaluate(
+        """(address) => new Promise((done, failed) => {
+          const moving = /mp4|webm/.test(address);
+          const node = document.createElement(moving ? "video" : "img");
+          node.onloadeddata = () => done(node.duration);
+          node.onload = () => done(node.naturalWidth);
+          node.onerror = () => failed(new Error(address + " cannot be shown"));
+          node.src = address;
+        })""",
+        address,
+    )
+    return found

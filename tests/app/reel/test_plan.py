@@ -204,6 +204,8 @@ def test_a_server_speaks(tmp_path: Path) -> None:
         server.server_close()
     with pytest.raises(ConfigError, match="WHATNEXT_VOICE_URL"):
         Server({})
+    with pytest.raises(ConfigError, match="in the clear"):
+        Server({"WHATNEXT_VOICE_URL": "http://voices.example/v1", "WHATNEXT_VOICE_KEY": "secret"})
     assert "server" in voices_here({"WHATNEXT_VOICE_URL": "http://x"}) and "server" not in voices_here({})
 
 

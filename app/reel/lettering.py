@@ -72,6 +72,8 @@ def card_pictures(card: Card, master: Master, first: int, frames: int) -> Iterat
 
 def unknown_letters(text: str) -> str:
     """Those that our fonts cannot draw, each once."""
+    if text.isascii():
+        return ""
     font = _font(SERIF, 24)
     nothing = _shape(font, "\uffff")
     return "".join(letter for letter in dict.fromkeys(text) if not letter.isspace() and _shape(font, letter) == nothing)

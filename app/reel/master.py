@@ -23,6 +23,7 @@ PIECES = 1  # raise it when the same request would give other pictures: cached p
 _SILENT_PACKET = 16  # bytes; an AAC frame of silence has 6, one of anything else some hundred
 SMALL = 480  # longer side of a GIF or animated WebP whose size was not asked for
 SMALL_RATE = 12  # most pictures a second in them: more are many megabytes
+_OWN = replace(HOUSE, upscale=1)
 _QUICK = "veryfast"  # where every picture is encoded anyway, and headers need not be those of the clips
 
 
@@ -88,8 +89,9 @@ def look_at(path: Path) -> Source:
     return Source(path, _content(path), len(shown), keyframes, found, loudest <= _SILENT_PACKET)
 
 
-def master_of(sources: Sequence[Source], output: Output) -> Master:
-    """The form in which most of the clips are, in the size and shape that is asked for."""
+def master_of(sources: Sequence[Source], output: Output) -> tuple[Master, bool]:
+    """The form in which most of the clips are, in the size and shape that is asked for; and whether that is their own,
+    so that something of them may be copied (`format` is still None then)."""
     (width, height, fps), _ = Counter(
         (one.format.width, one.format.height, one.format.fps) for one in sources
     ).most_common(1)[0]
@@ -97,16 +99,20 @@ def master_of(sources: Sequence[Source], output: Output) -> Master:
     if output.kind in ("gif", "webp"):
         less = min(1.0, SMALL / max(wide, tall)) if output.size == "source" else 1.0
         rate = fps / max(1, -(-fps.numerator // (fps.denominator * SMALL_RATE)))
-        return Master(_even(wide * less), _even(tall * less), rate, replace(HOUSE, upscale=1, preset=_QUICK))
+        return quick(Master(_even(wide * less), _even(tall * less), rate, _OWN)), False
     if (wide, tall) != (width, height):
-        return Master(wide, tall, fps, replace(HOUSE, upscale=1, preset=_QUICK))
-    encoding = replace(HOUSE, upscale=1)
-    return Master(width, height, fps, encoding, stamp(width, height, fps))
+        return quick(Master(wide, tall, fps, _OWN)), False
+    return Master(width, height, fps, _OWN), True
 
 
 def quick(master: Master) -> Master:
     """The same where nothing is copied: nobody has to wait for the house's headers."""
     return replace(master, encoding=replace(master.encoding, preset=_QUICK), format=None)
+
+
+def fitting(master: Master) -> Master:
+    """The same, and what is encoded for it will fit: the form that this machine's encoder gives."""
+    return replace(master, format=stamp(master.width, master.height, master.fps))
 
 
 @lru_cache(maxsize=16)

@@ -7,10 +7,10 @@ full: every picture changes, because words are burned in, or the film has anothe
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from app.reel.master import Master, Source, master_of, quick
+from app.reel.master import Master, Source, fitting, master_of, quick
 from app.reel.plan import Plan
 from app.reel.timeline import Copied, Encoded, Piece, Timeline, Way, lay_out, pieces_of, way_of
 from nsp_core.errors import UserError
@@ -45,26 +45,21 @@ def decide(plan: Plan, sources: Sequence[Source], *, least: Sequence[float] = ()
     """`least`: seconds that each scene lasts at least. Raises UserError for a film of nothing."""
     if not sources:
         raise UserError("A film of no scenes was asked; take at least one scene with a clip into it.")
-    master = master_of(sources, plan.output)
+    master, may_copy = master_of(sources, plan.output)
     reasons: list[Reason] = []
     if plan.output.kind != "mp4":
         reasons.append("kind")
-    if master.format is None:
+    if not may_copy:
         reasons.append("shape")
     if plan.captions.mode == "burned":
         reasons.append("captions")
     everything = bool(reasons)
-    if everything:
-        master = quick(master)
-    elif len({source.format for source in sources}) == 1 and sources[0].format != master.format:
-        # clips of another encoder that are all alike are still joined by copying when no seam has to fit them
-        alike = Master(master.width, master.height, master.fps, master.encoding, sources[0].format)
-        timeline = lay_out(plan, sources, alike, least)
-        pieces = pieces_of(timeline, alike)
-        if way_of(pieces) == "copy":
-            master = alike
-    timeline = lay_out(plan, sources, master, least)
-    pieces = pieces_of(timeline, master, all_encoded=everything)
+    laid = None if everything else _all_copied(plan, sources, master, least)
+    if laid is None:
+        master = quick(master) if everything else fitting(master)
+        timeline = lay_out(plan, sources, master, least)
+        laid = master, timeline, pieces_of(timeline, master, all_encoded=everything)
+    master, timeline, pieces = laid
     if plan.title or plan.end:
         reasons.append("cards")
     if any(stretch.effect in ("dissolve", "fade_in", "fade_out") for stretch in timeline.stretches):
@@ -78,3 +73,15 @@ def decide(plan: Plan, sources: Sequence[Source], *, least: Sequence[float] = ()
     way = way_of(pieces)
     # what is cut off at a whole group of pictures costs nothing
     return Decision(way, tuple(reasons) or ("whole",), master, timeline, pieces)
+
+
+def _all_copied(
+    plan: Plan, sources: Sequence[Source], master: Master, least: Sequence[float]
+) -> tuple[Master, Timeline, tuple[Piece, ...]] | None:
+    """Clips that are all alike, whoever encoded them, where no seam has to fit them: nobody's encoder is asked."""
+    if len({source.format for source in sources}) > 1:
+        return None
+    alike = replace(master, format=sources[0].format)
+    timeline = lay_out(plan, sources, alike, least)
+    pieces = pieces_of(timeline, alike)
+    return (alike, timeline, pieces) if way_of(pieces) == "copy" else None

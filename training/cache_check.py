@@ -121,8 +121,9 @@ def recipe_rows(stage: str, config: Any, count: int) -> Rows:
         path = examples.path_of(pipeline, config.examples, kind, config.cache, False)
         if not path.is_file():
             continue
-        rows = load_file(path)
-        for number in Random(0).sample(range(len(rows["labels"])), min(count, len(rows["labels"]))):
+        rows = examples.read_rows(path, 0)
+        for at in Random(0).sample(range(len(rows["labels"])), min(count, len(rows["labels"]))):
+            number = int(rows["numbers"][at])
             one = examples.example(pipeline, config.examples, kind, number)
             latents = encode_clips(pipeline.vae, np.asarray(one.frames)[None]).bfloat16()
             queries = pipeline.connector.queries
@@ -132,4 +133,4 @@ def recipe_rows(stage: str, config: Any, count: int) -> Rows:
                 "conditions": read_queries(pipeline.vision_language, pipeline.processor, queries, [one.prompt]),
                 "labels": torch.tensor(examples.label(kind, one)),
             }
-            yield number, {part: rows[part][number] for part in made}, made
+            yield number, {part: rows[part][at] for part in made}, made

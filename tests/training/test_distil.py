@@ -24,6 +24,7 @@ from training.distil.stage import (
     TextSizes,
     begin,
     captions_of,
+    drawn,
     new_objective,
     train_distil,
     train_teacher,
@@ -33,7 +34,7 @@ from training.flow_matching import FlowConfig, Generator
 from training.models import open_model
 from training.parallel import Share
 from training.picturebook.words import corpus
-from training.pretrain.examples import ExampleConfig
+from training.pretrain.examples import HELD_OUT, ExampleConfig
 from training.pretrain.stage import Sizes, freeze
 from training.run import CONFIGS, How, run_all
 
@@ -124,6 +125,24 @@ def test_what_is_learnt_on_is_what_the_teacher_drew_and_is_drawn_once(folder, tm
     objective_for(config_for(folder, tmp_path, cache=tmp_path / "cache", draw=DrawConfig(3, 2.0, 2.0)))
     assert len(list((tmp_path / "cache").iterdir())) == 2 * len(files)
     assert first.latents.shape == (8, 16, 1, 6, 10)
+
+
+def test_held_out_pictures_have_noise_of_their_own_and_the_name_tells_what_was_read(folder, tmp_path):
+    config = config_for(folder, tmp_path, cache=tmp_path / "cache")
+    pipeline = begin(config)
+    teacher = open_teacher(config.init, pipeline)
+
+    def draw(first, said=("A ball.", "A tree.")):
+        return drawn(teacher, said, first, (16, 1, 6, 10), config.draw, config.cache).latents
+
+    learnt, held = draw(0), draw(HELD_OUT)
+    assert not torch.allclose(learnt.float(), held.float(), atol=0.1)
+    assert torch.equal(draw(0), learnt) and len(list((tmp_path / "cache").iterdir())) == 2
+    teacher.text_tokens = 3  # the same captions, of which less is read
+    draw(0)
+    teacher.tokenizer = teacher.tokenizer.train_new_from_iterator(["a tree and a ball"], 40)
+    draw(0)
+    assert len(list((tmp_path / "cache").iterdir())) == 4
 
 
 def test_a_run_cut_and_resumed_is_the_run_that_was_not(folder, tmp_path):

@@ -11,6 +11,7 @@ from random import Random
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from nsp_core.errors import ConfigError, UnreadableMedia
@@ -18,8 +19,9 @@ from nsp_core.media import write_clip
 from nsp_core.model import build
 from training.data import published
 from training.data.published import READERS, frames_of, rows
+from training.distil.stage import stills
 from training.picturebook.words import corpus
-from training.pretrain.examples import HELD_OUT, ExampleConfig, example, real_rows
+from training.pretrain.examples import HELD_OUT, ExampleConfig, example, make_cache, prompts, real_rows
 
 SHADES = (40, 120, 200)
 NAMES = ("Eep9uvenxAo-Scene-0030", "b-Scene-0002", "c-Scene-0003")
@@ -225,3 +227,65 @@ def test_a_stage_learns_from_them(tmp_path, monkeypatch):
         example(pipeline, config, "video", HELD_OUT)
     with pytest.raises(ConfigError, match="NAME:FOLDER"):
         example(pipeline, ExampleConfig(videos=1, video_sources=("vidgen",)), "video", 0)
+
+
+def test_a_cache_is_of_the_rows_that_were_there(tmp_path):
+    """More of a set is downloaded: other rows have the numbers of before, and old pictures would get their words."""
+    (tmp_path / "set").mkdir()
+    vidgen(tmp_path / "set")
+    packed = tmp_path / "set" / "VidGen_video_0.zip"
+    packed.rename(tmp_path / "later.zip")
+    pipeline = build.tiny_pipeline(corpus(Random(0), 200))
+    config = ExampleConfig(videos=2, video_sources=(f"vidgen:{tmp_path / 'set'}",))
+    real_rows.cache_clear()
+    first = make_cache(pipeline, config, "video", tmp_path / "cache", False)
+    assert torch.equal(first.latents[0], first.latents[1])  # one row, twice
+    (tmp_path / "later.zip").rename(packed)
+    real_rows.cache_clear()
+    assert {row.caption for row in real_rows(config.video_sources, False)} == set(WORDS)
+    second = make_cache(pipeline, config, "video", tmp_path / "cache", False)
+    assert not torch.equal(second.latents[0], second.latents[1])
+    again = make_cache(pipeline, config, "video", tmp_path / "cache", False)
+    assert torch.equal(again.latents, second.latents) and len(list((tmp_path / "cache").iterdir())) == 2
+    pipeline.register_to_config(num_frames=9)
+    assert make_cache(pipeline, config, "video", tmp_path / "cache", False).latents.shape[2] == 3
+
+
+def test_a_file_that_cannot_be_read_is_left_out_with_its_words(tmp_path):
+    """Of three films the second is broken: two examples, and each still has its own words."""
+    (tmp_path / "set").mkdir()
+    openvid(tmp_path / "set")
+    (tmp_path / "set" / "videos" / f"{NAMES[1]}.mp4").write_bytes(b"half of a download")
+    pipeline = build.tiny_pipeline(corpus(Random(0), 200))
+    config = ExampleConfig(videos=3, video_sources=(f"openvid:{tmp_path / 'set'}",))
+    for _ in range(2):  # made, and read back
+        cache = make_cache(pipeline, config, "video", tmp_path / "cache", False)
+        assert len(cache.latents) == len(cache.labels) == 2 and cache.numbers.tolist() == [0, 2]
+        told = prompts(pipeline, config, "video", cache.numbers.tolist())
+        assert [words in ask.text for ask, words in zip(told, WORDS[::2], strict=True)] == [True, True]
+    for name in NAMES:
+        (tmp_path / "set" / "videos" / f"{name}.mp4").write_bytes(b"half of a download")
+    with pytest.raises(ConfigError, match="not one can be read"):
+        make_cache(pipeline, config, "video", tmp_path / "other", False)
+
+
+def test_stills_of_a_published_set_keep_their_captions(tmp_path):
+    (tmp_path / "set").mkdir()
+    blip3o(tmp_path / "set")
+    pipeline = build.tiny_pipeline(corpus(Random(0), 200))
+    config = ExampleConfig(images=3, image_sources=(f"blip3o:{tmp_path / 'set'}",))
+    first = stills(pipeline, config, 3, 0, tmp_path / "cache")
+    assert first.captions == WORDS and len(first.latents) == 3
+    (tmp_path / "set" / "00000.tar").rename(tmp_path / "set" / "00009.tar")
+    more = tmp_path / "more"
+    more.mkdir()
+    blip3o(more)
+    (more / "00000.tar").write_bytes((more / "00000.tar").read_bytes().replace(b"A hand touches", b"A foot touches"))
+    (more / "00000.tar").rename(tmp_path / "set" / "00000.tar")
+    real_rows.cache_clear()
+    stills(pipeline, config, 3, 0, tmp_path / "cache")
+    assert len(list((tmp_path / "cache").iterdir())) == 2
+    with torch.no_grad():
+        pipeline.vae.latents_std.mul_(2)  # what is kept is divided by it
+    stills(pipeline, config, 3, 0, tmp_path / "cache")
+    assert len(list((tmp_path / "cache").iterdir())) == 3

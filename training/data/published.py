@@ -102,12 +102,12 @@ def unpacked(row: Row, folder: Path) -> Path:
     target = folder / Path(row.member).name
     try:
         if row.path.suffix.lower() == ".tar":
-            with tarfile.open(row.path) as archive, target.open("wb") as out:
-                inside = archive.extractfile(tar_members(row.path)[row.member])
+            with tarfile.open(row.path) as tar, target.open("wb") as out:
+                inside = tar.extractfile(tar_members(row.path)[row.member])
                 assert inside is not None
                 shutil.copyfileobj(inside, out)
         else:
-            with zipfile.ZipFile(row.path) as archive, archive.open(row.member) as stream, target.open("wb") as out:
+            with zipfile.ZipFile(row.path) as packed, packed.open(row.member) as stream, target.open("wb") as out:
                 shutil.copyfileobj(stream, out)
     except (OSError, EOFError, KeyError, tarfile.TarError, zipfile.BadZipFile, zlib.error) as error:
         raise UnreadableMedia(f"{row.member} can't be taken out of {row.path} ({error}); download it again.") from error

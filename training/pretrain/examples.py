@@ -4,8 +4,9 @@
 `next` a story and the clip that comes. They stand for the paper's image set, its video sets, and its pairs. Example
 `number` of a kind is the same on every machine. With `image_sources` or `video_sources` images or videos come from
 published sets of real pictures instead (NAME:FOLDER, for example vidgen:/data/vidgen; training.data.published).
-Latents and the reader's states are kept on disk under a name that tells everything they were made with, so that
-another model never finds them.
+Latents and the reader's states are kept on disk under a name that tells everything they were made with, the rows of
+published sets that were there included, so that another model never finds them, nor other pictures' captions. A file
+that cannot be read is left out of a cache, which keeps the numbers of its examples.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import json
 import logging
 import os
 import zlib
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from itertools import zip_longest
@@ -25,7 +27,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
-from nsp_core.errors import ConfigError
+from nsp_core.errors import ConfigError, UnreadableMedia
 from nsp_core.model.vision_language import Prompt
 from nsp_core.types import Frames, StoryContext
 from training.data.published import Row, frames_of, rows
@@ -73,9 +75,10 @@ class Example:
 def example(pipeline: Any, config: ExampleConfig, kind: Kind, number: int) -> Example:
     from training.picturebook.draw import clip, still
 
-    sources = {"image": config.image_sources, "video": config.video_sources}.get(kind, ())
-    if sources:
-        return real_example(pipeline, kind, sources, number)
+    if row := real_row(config, kind, number):
+        c = pipeline.config
+        frames = frames_of(row, c.width, c.height, c.num_frames, c.fps)
+        return Example(begins(pipeline, row.caption), frames, None, None, row.caption)
     stories = AskConfig(told=config.told, scenes=config.scenes, rules=config.rules, seed=config.seed)
     one, rng = story_of(stories, number)
     now, event = one.worlds[-2], one.events[-1]
@@ -100,15 +103,22 @@ def begins(pipeline: Any, words: str) -> Prompt:
     return prompt
 
 
-def real_example(pipeline: Any, kind: Kind, sources: tuple[str, ...], number: int) -> Example:
-    """Row `number` of the sets, of each in turn; from HELD_OUT on of the fiftieth part that is kept apart."""
-    kept = real_rows(sources, number >= HELD_OUT)
-    row = kept[number % HELD_OUT % len(kept)]
+def sources_of(config: ExampleConfig, kind: Kind) -> tuple[str, ...]:
+    """The published sets of a kind; () is the picture book."""
+    return {"image": config.image_sources, "video": config.video_sources}.get(kind, ())
+
+
+def real_row(config: ExampleConfig, kind: Kind, number: int) -> Row | None:
+    """Row `number` of the sets, of each in turn; from HELD_OUT on of the fiftieth part that is kept apart. None in the
+    picture book."""
+    sources = sources_of(config, kind)
+    if not sources:
+        return None
+    there = real_rows(sources, number >= HELD_OUT)
+    row = there[number % HELD_OUT % len(there)]
     if row.kind != kind:
         raise ConfigError(f"examples.{kind}_sources names {row.source}, a set of {row.kind}s: put it in the other one.")
-    c = pipeline.config
-    frames = frames_of(row, c.width, c.height, c.num_frames, c.fps)
-    return Example(begins(pipeline, row.caption), frames, None, None, row.caption)
+    return row
 
 
 @lru_cache(maxsize=4)
@@ -127,8 +137,45 @@ def real_rows(sources: tuple[str, ...], held_out: bool) -> list[Row]:
     return turns
 
 
-def prompts(pipeline: Any, config: ExampleConfig, kind: Kind, first: int, count: int) -> list[Prompt]:
-    return [example(pipeline, config, kind, first + i).prompt for i in range(count)]
+def prompts(pipeline: Any, config: ExampleConfig, kind: Kind, numbers: Sequence[int]) -> list[Prompt]:
+    """What is asked for in the examples of `numbers`; no file of a published set is opened for it."""
+    found = []
+    for number in numbers:
+        row = real_row(config, kind, number)
+        found.append(begins(pipeline, row.caption) if row else example(pipeline, config, kind, number).prompt)
+    return found
+
+
+def captions(pipeline: Any, config: ExampleConfig, numbers: Sequence[int]) -> tuple[str, ...]:
+    """What images show, without the task around it."""
+    rows_of = [real_row(config, "image", number) for number in numbers]
+    return tuple(
+        row.caption if row else example(pipeline, config, "image", number).words
+        for number, row in zip(numbers, rows_of, strict=True)
+    )
+
+
+def readable(
+    pipeline: Any, config: ExampleConfig, kind: Kind, first: int, count: int
+) -> Iterator[list[tuple[int, Example]]]:
+    """Examples with their numbers, AT_ONCE or fewer at a time. One whose file cannot be read is named and left out.
+    Raises ConfigError when none can be."""
+    seen = 0
+    for start in range(first, first + count, AT_ONCE):
+        some = []
+        for number in range(start, min(start + AT_ONCE, first + count)):
+            try:
+                some.append((number, example(pipeline, config, kind, number)))
+            except UnreadableMedia as error:
+                log.warning("%s %d is left out: %s", kind, number, error)
+        seen += len(some)
+        if some:
+            yield some
+    if not seen:
+        raise ConfigError(
+            f"Of {count} examples of kind '{kind}' in {', '.join(sources_of(config, kind))} not one can be read: "
+            "download them again."
+        )
 
 
 def make_cache(pipeline: Any, config: ExampleConfig, kind: Kind, folder: Path, held_out: bool) -> Cache:
@@ -140,8 +187,9 @@ def make_cache(pipeline: Any, config: ExampleConfig, kind: Kind, folder: Path, h
     if not path.is_file():
         folder.mkdir(parents=True, exist_ok=True)
         rows: dict[str, list[torch.Tensor]] = {"latents": [], "tails": [], "conditions": [], "labels": []}
-        for start in range(first, first + count, AT_ONCE):
-            some = [example(pipeline, config, kind, i) for i in range(start, min(start + AT_ONCE, first + count))]
+        rows["numbers"] = []
+        for numbered in readable(pipeline, config, kind, first, count):
+            some = [e for _, e in numbered]
             latents = encode_clips(pipeline.vae, np.stack([e.frames for e in some])).bfloat16()
             rows["latents"].append(latents)
             rows["tails"].append(tails_of(pipeline, some, latents))
@@ -150,18 +198,26 @@ def make_cache(pipeline: Any, config: ExampleConfig, kind: Kind, folder: Path, h
                 read_queries(model, pipeline.processor, queries, [e.prompt for e in some])[:, None].bfloat16()
             )
             rows["labels"].append(torch.tensor([label(kind, e) for e in some]))
+            rows["numbers"].append(torch.tensor([number for number, _ in numbered]))
         part = path.with_suffix(".partial")
         save_file({k: torch.cat(v).cpu().contiguous() for k, v in rows.items()}, part)
         os.replace(part, path)
-        log.info("%s: %d examples", path.name, count)
-    rows_of = load_file(path)
-    return Cache(null=null.float().cpu(), residual_scale=pipeline._scale.float().cpu(), **rows_of)
+        log.info("%s: %d examples", path.name, len(torch.cat(rows["numbers"])))
+    return Cache(null=null.float().cpu(), residual_scale=pipeline._scale.float().cpu(), **read_rows(path, first))
+
+
+def read_rows(path: Path, first: int) -> dict[str, torch.Tensor]:
+    """The tensors of a cache; one that is older than `numbers` has all examples from `first` on."""
+    found = load_file(path)
+    found.setdefault("numbers", torch.arange(first, first + len(found["labels"])))
+    return found
 
 
 def path_of(pipeline: Any, config: ExampleConfig, kind: Kind, folder: Path, held_out: bool) -> Path:
     """Where such examples are kept: the name tells the weights and everything that was asked for."""
-    count = config.held_out if held_out else config.count(kind)
-    return folder / f"{kind}-{'held_out' if held_out else 'train'}-{name_of(pipeline, config, count)}.safetensors"
+    return (
+        folder / f"{kind}-{'held_out' if held_out else 'train'}-{name_of(pipeline, config, kind, held_out)}.safetensors"
+    )
 
 
 def label(kind: Kind, one: Example) -> int:
@@ -177,11 +233,24 @@ def tails_of(pipeline: Any, some: list[Example], latents: torch.Tensor) -> torch
     return encode_clips(pipeline.vae, np.stack(before))[:, :, -1].bfloat16()
 
 
-def name_of(pipeline: Any, config: ExampleConfig, count: int) -> str:
+def name_of(pipeline: Any, config: ExampleConfig, kind: Kind, held_out: bool) -> str:
+    count = config.held_out if held_out else config.count(kind)
     weights = stamp(pipeline.vae, pipeline.vision_language, pipeline.connector.queries)
     asked = {k: v for k, v in asdict(config).items() if k not in ("images", "videos", "pairs", "held_out")}
-    text = json.dumps([weights, asked, count, pipeline.config.dialect], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    made = [weights, asked, count, pipeline.config.dialect, *made_from(pipeline, config, kind, held_out, count)]
+    return hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def made_from(pipeline: Any, config: ExampleConfig, kind: Kind, held_out: bool, count: int) -> list[Any]:
+    """What else examples of published sets depend on: the rows that are there now, and the clip that is cut from them.
+    Nothing in the picture book, whose clips have one form."""
+    sources, c, digest = sources_of(config, kind), pipeline.config, hashlib.sha256()
+    if not sources:
+        return []
+    for row in real_rows(sources, held_out)[:count]:
+        place = [row.path.name, row.member, row.frames, row.crop]
+        digest.update(json.dumps([row.source, row.key, row.caption, *place]).encode())
+    return [c.width, c.height, c.num_frames, c.fps, digest.hexdigest()]
 
 
 def pick(rng: np.random.Generator, shares: dict[Kind, float]) -> Kind:

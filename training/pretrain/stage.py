@@ -31,7 +31,7 @@ from training.flow_matching import FlowConfig, Generator
 from training.loop import LoopConfig
 from training.models import leave_model, open_model
 from training.plan.machine import PlanConfig
-from training.pretrain.examples import HELD_OUT, KINDS, ExampleConfig, Kind, make_cache, prompts
+from training.pretrain.examples import KINDS, ExampleConfig, Kind, make_cache, prompts
 from training.pretrain.objective import StagedObjective
 from training.stages import learn_to_draw
 
@@ -135,8 +135,8 @@ def new_objective(row: Row, config: StageConfig, pipeline: Any, shares: dict[Kin
         if config.recompute:
             pipeline.vision_language.train()  # transformers recomputes in training only; there is no dropout in it
             pipeline.vision_language.gradient_checkpointing_enable({"use_reentrant": False})
-        objective.prompts = {k: prompts(pipeline, c, k, 0, c.count(k)) for k in shares}
-        objective.held_out_prompts = {k: prompts(pipeline, c, k, HELD_OUT, c.held_out) for k in shares}
+        objective.prompts = {k: prompts(pipeline, c, k, caches[k].numbers.tolist()) for k in shares}
+        objective.held_out_prompts = {k: prompts(pipeline, c, k, held_out[k].numbers.tolist()) for k in shares}
     return objective
 
 

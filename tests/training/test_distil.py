@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -30,6 +31,7 @@ from training.distil.stage import (
     train_teacher,
 )
 from training.distil.teacher import DrawConfig, open_teacher
+from training.evaluate.main import main as compare
 from training.flow_matching import FlowConfig, Generator
 from training.models import open_model
 from training.parallel import Share
@@ -166,15 +168,49 @@ def test_two_parts_of_a_batch_have_its_gradient(folder, tmp_path):
 
 
 def test_a_finished_student_is_a_model_and_is_measured_beside_its_teacher(folder, tmp_path, capsys):
-    config = config_for(folder, tmp_path / "student", 2)
-    config.out.mkdir()
-    assert train_distil(config, True) == 0
-    assert (config.out / "model" / "model_index.json").is_file()
-    out = tmp_path / "result.json"
-    assert measure.main([str(folder / "teacher"), str(config.out), "--n", "20", "--out", str(out)]) == 0
-    result = json.loads(out.read_text())
-    assert set(result["figures"]) == {"teacher", "student"} and result["figures"]["student"]["place"]["n"] == 20
-    assert set(result["against_teacher"]["student"]) == {"right", "place", "psnr"}
+    runs = [tmp_path / "a" / "distil", tmp_path / "b" / "distil"]
+    for seed, out in enumerate(runs):
+        config = config_for(folder, out, 2)
+        config = replace(config, loop=replace(config.loop, seed=seed))
+        config.out.mkdir(parents=True)
+        assert train_distil(config, True) == 0
+        assert (config.out / "model" / "model_index.json").is_file()
+    call = [str(folder / "teacher"), *map(str, runs), "--n", "3"]
+    assert measure.main([*call, "--out", str(tmp_path / "out")]) == 0
+    files = sorted(p.name for p in (tmp_path / "out").iterdir())
+    assert len(files) == 3 and [f.removesuffix(".json")[-8:] for f in files[:2]] == ["a-distil", "b-distil"]
+    told = [json.loads((tmp_path / "out" / f).read_text()) for f in files]
+    assert all(t["result"]["n"] == t["result"]["place"]["n"] == 3 and t["result"]["seed"] == 0 for t in told)
+    assert told[0]["cases"] != told[1]["cases"]  # two students, not one written over the other
+    capsys.readouterr()
+    two = [str(tmp_path / "out" / f) for f in files[:2]]
+    assert compare(["compare", *two, "--json"]) == 0
+    figures = json.loads(capsys.readouterr().out.splitlines()[-1])["figures"]
+    assert set(figures) == {"right", "place", "psnr"} and figures["psnr"]["n"] == 3
+    assert measure.main([*call, "--seed", "1", "--out", str(tmp_path / "again")]) == 0
+    capsys.readouterr()
+    assert compare(["compare", two[0], str(tmp_path / "again" / files[0])]) == 2
+    assert "same seed" in capsys.readouterr().err
+
+
+def test_what_cannot_be_measured_is_said_in_a_sentence(folder, tmp_path, capsys):
+    for wrong, sentence in (
+        ([str(tmp_path)], "no run of stage teacher"),
+        ([str(folder / "teacher"), str(tmp_path)], "no model"),
+        ([str(folder / "teacher"), str(folder / "teacher")], "named twice"),
+        ([str(folder / "teacher"), "--n", "0"], "--n must be"),
+    ):
+        assert measure.main(wrong) == 2
+        assert sentence in capsys.readouterr().err
+
+
+def test_the_place_of_a_scene_is_among_as_many_whatever_their_number(folder):
+    """A drawer that draws the scene after the one it was told: were the last of 21 alone, it would be right there."""
+    world = measure.world_of(folder / "teacher")
+    scenes = [measure.scene_of(world, n) for n in range(measure.FIRST, measure.FIRST + 2 * measure.PLACES)]
+    after = {one[0]: other[1][0] for one, other in zip(scenes, scenes[1:], strict=False)}
+    found = measure.measure({"next": lambda said, _: np.stack([after[c] for c in said])}, world, 21)
+    assert len(found["next"]["place"]) == 21 and found["next"]["place"][str(measure.FIRST + 20)] == [0.0]
 
 
 def test_the_measure_knows_the_right_scene_from_its_siblings(folder):

@@ -34,11 +34,13 @@ class FlowConfig:
 
 @dataclass(frozen=True)
 class Cache:
-    """Tensors of N pairs: latents (N, C, F, h, w), tails (N, C, h, w), conditions (N, wordings, Q, D), null (Q, D)."""
+    """Tensors of N pairs: latents (N, C, F, h, w), tails (N, C, h, w), conditions (N, wordings, Q, D), null (Q, D).
 
-    latents: Tensor
-    tails: Tensor
-    conditions: Tensor
+    The first three may be what is indexed as a tensor and has its rows elsewhere (training/pretrain/cache.py)."""
+
+    latents: Any
+    tails: Any
+    conditions: Any
     null: Tensor
     labels: Tensor  # (N,) rule numbers; -1 is a described beginning
     residual_scale: Tensor  # (C,)

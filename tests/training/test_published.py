@@ -21,7 +21,8 @@ from training.data import published
 from training.data.published import READERS, frames_of, rows
 from training.distil.stage import stills
 from training.picturebook.words import corpus
-from training.pretrain.examples import HELD_OUT, ExampleConfig, example, make_cache, prompts, real_rows
+from training.pretrain.cache import make_cache
+from training.pretrain.examples import HELD_OUT, ExampleConfig, example, prompts, real_rows
 
 SHADES = (40, 120, 200)
 NAMES = ("Eep9uvenxAo-Scene-0030", "b-Scene-0002", "c-Scene-0003")
@@ -267,6 +268,8 @@ def test_a_file_that_cannot_be_read_is_left_out_with_its_words(tmp_path):
         (tmp_path / "set" / "videos" / f"{name}.mp4").write_bytes(b"half of a download")
     with pytest.raises(ConfigError, match="not one can be read"):
         make_cache(pipeline, config, "video", tmp_path / "other", False)
+    with pytest.raises(ConfigError, match="not one can be read"):
+        make_cache(pipeline, config, "video", tmp_path / "other", False)  # nothing half made was left
 
 
 def test_stills_of_a_published_set_keep_their_captions(tmp_path):

@@ -38,7 +38,8 @@ from training.loop import LoopConfig
 from training.models import leave_model, open_model
 from training.picturebook.words import corpus
 from training.plan.machine import PlanConfig
-from training.pretrain.examples import HELD_OUT, ExampleConfig, captions, made_from, readable
+from training.pretrain.cache import made_from
+from training.pretrain.examples import HELD_OUT, ExampleConfig, captions, nothing_readable, readable
 from training.pretrain.stage import Sizes, freeze, renew
 from training.stages import learn_to_draw, put_average
 
@@ -204,6 +205,8 @@ def stills(pipeline: Any, config: ExampleConfig, count: int, first: int, folder:
         for some in readable(pipeline, config, "image", first, count):
             latents.append(encode_clips(pipeline.vae, np.stack([e.frames for _, e in some])).bfloat16().cpu())
             numbers += [number for number, _ in some]
+        if not numbers:
+            raise nothing_readable(config, "image", count)
         keep(path, {"latents": torch.cat(latents), "numbers": torch.tensor(numbers)})
     found = load_file(path)
     return Pictures(found["latents"], captions(pipeline, config, found["numbers"].tolist()))

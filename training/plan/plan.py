@@ -25,12 +25,13 @@ CAST = 2  # autocast keeps a bfloat16 copy for the time of a step
 
 @dataclass(frozen=True)
 class Row:
-    """A piece of a run: FLOP of all processes together. `once`: before the first step, by one process alone, for which
-    the others wait."""
+    """A piece of a run: FLOP of all processes together. `once`: before the first step; `alone`: by one process, for
+    which the others wait."""
 
     what: str
     flop: float
     once: bool = False
+    alone: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Plan:
         return sum(row.flop for row in self.rows)
 
     def hours_of(self, row: Row) -> float:
-        return row.flop / (self.rate * (1 if row.once else self.processes)) / 3600
+        return row.flop / (self.rate * (1 if row.alone else self.processes)) / 3600
 
     @property
     def hours(self) -> float:

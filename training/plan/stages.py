@@ -129,7 +129,7 @@ def of_distil(config: Any, parts: Parts, text: TextEncoder, tokens: int) -> Plan
     rows.append(Row("teacher: transformer and T5", times * config.flow.batch * (taught + told)))
     guided = 2 if draw.guidance != 1 else 1
     drawn = count * guided * (draw.steps * taught + told)
-    rows.append(Row(f"{count} pictures drawn by the teacher, once", drawn, True))
+    rows.append(Row(f"{count} pictures drawn by the teacher, once", drawn, True, True))
     memory = weights_memory(
         *(parts, ("queries", "bridge"), loop.optimiser, plan.processes),
         **{"sharded": loop.parallel == "shard", "half": config.half, "reader": True},
@@ -159,7 +159,7 @@ def of_generator(config: Any) -> Plan:
     )
     rows = [Row(f"{part}, {loop.steps} steps", n * loop.steps) for part, n in step.flop().items()]
     once = cache_flop(parts, {"next": config.pairs}, plan.prompt, config.wordings)
-    rows.append(Row(f"latents and the reader's states of {config.pairs} pairs, once", once, True))
+    rows.append(Row(f"latents and the reader's states of {config.pairs} pairs, once", once, True, True))
     moves = ("bridge", "transformer")
     memory = weights_memory(
         *(parts, moves, loop.optimiser, plan.processes),

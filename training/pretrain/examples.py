@@ -4,35 +4,27 @@
 `next` a story and the clip that comes. They stand for the paper's image set, its video sets, and its pairs. Example
 `number` of a kind is the same on every machine. With `image_sources` or `video_sources` images or videos come from
 published sets of real pictures instead (NAME:FOLDER, for example vidgen:/data/vidgen; training.data.published).
-Latents and the reader's states are kept on disk under a name that tells everything they were made with, the rows of
-published sets that were there included, so that another model never finds them, nor other pictures' captions. A file
-that cannot be read is left out of a cache, which keeps the numbers of its examples.
+Knows nothing of latents and of what is kept (training/pretrain/cache.py).
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
-import os
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import torch
-from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from nsp_core.errors import ConfigError, UnreadableMedia
 from nsp_core.model.vision_language import Prompt
 from nsp_core.types import Frames, StoryContext
 from training.data.published import Row, frames_of, rows
-from training.flow_matching import Cache
-from training.generator import RULE_NUMBERS, encode_clips, read_queries, stamp
 from training.grpo.asks import AskConfig, context_of, story_of
 from training.picturebook.rules import step
 from training.picturebook.words import TRAIN_VARIANTS, describe, tell
@@ -137,13 +129,29 @@ def real_rows(sources: tuple[str, ...], held_out: bool) -> list[Row]:
     return turns
 
 
-def prompts(pipeline: Any, config: ExampleConfig, kind: Kind, numbers: Sequence[int]) -> list[Prompt]:
-    """What is asked for in the examples of `numbers`; no file of a published set is opened for it."""
-    found = []
-    for number in numbers:
-        row = real_row(config, kind, number)
-        found.append(begins(pipeline, row.caption) if row else example(pipeline, config, kind, number).prompt)
-    return found
+def prompts(pipeline: Any, config: ExampleConfig, kind: Kind, numbers: Sequence[int] | Tensor) -> Sequence[Prompt]:
+    """What is asked for in the examples of `numbers`."""
+    if sources_of(config, kind):
+        return Captioned(pipeline, config, kind, numbers)
+    return [example(pipeline, config, kind, int(number)).prompt for number in numbers]
+
+
+@dataclass(frozen=True)
+class Captioned(Sequence[Prompt]):
+    """Prompts of published sets, each made when it is needed, since there may be millions; no file is opened for it."""
+
+    pipeline: Any
+    config: ExampleConfig
+    kind: Kind
+    numbers: Sequence[int] | Tensor
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, index: Any) -> Any:
+        row = real_row(self.config, self.kind, int(self.numbers[index]))
+        assert row is not None
+        return begins(self.pipeline, row.caption)
 
 
 def captions(pipeline: Any, config: ExampleConfig, numbers: Sequence[int]) -> tuple[str, ...]:
@@ -158,9 +166,7 @@ def captions(pipeline: Any, config: ExampleConfig, numbers: Sequence[int]) -> tu
 def readable(
     pipeline: Any, config: ExampleConfig, kind: Kind, first: int, count: int
 ) -> Iterator[list[tuple[int, Example]]]:
-    """Examples with their numbers, AT_ONCE or fewer at a time. One whose file cannot be read is named and left out.
-    Raises ConfigError when none can be."""
-    seen = 0
+    """Examples with their numbers, AT_ONCE or fewer at a time. One whose file cannot be read is named and left out."""
     for start in range(first, first + count, AT_ONCE):
         some = []
         for number in range(start, min(start + AT_ONCE, first + count)):
@@ -168,89 +174,13 @@ def readable(
                 some.append((number, example(pipeline, config, kind, number)))
             except UnreadableMedia as error:
                 log.warning("%s %d is left out: %s", kind, number, error)
-        seen += len(some)
         if some:
             yield some
-    if not seen:
-        raise ConfigError(
-            f"Of {count} examples of kind '{kind}' in {', '.join(sources_of(config, kind))} not one can be read: "
-            "download them again."
-        )
 
 
-def make_cache(pipeline: Any, config: ExampleConfig, kind: Kind, folder: Path, held_out: bool) -> Cache:
-    """Everything of a kind in memory (bf16); read from `folder` where the same was made before."""
-    count = config.held_out if held_out else config.count(kind)
-    first = HELD_OUT if held_out else 0
-    null = read_queries(pipeline.vision_language, pipeline.processor, pipeline.connector.queries, [Prompt("")])[0]
-    path = path_of(pipeline, config, kind, folder, held_out)
-    if not path.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        rows: dict[str, list[torch.Tensor]] = {"latents": [], "tails": [], "conditions": [], "labels": []}
-        rows["numbers"] = []
-        for numbered in readable(pipeline, config, kind, first, count):
-            some = [e for _, e in numbered]
-            latents = encode_clips(pipeline.vae, np.stack([e.frames for e in some])).bfloat16()
-            rows["latents"].append(latents)
-            rows["tails"].append(tails_of(pipeline, some, latents))
-            model, queries = pipeline.vision_language, pipeline.connector.queries
-            rows["conditions"].append(
-                read_queries(model, pipeline.processor, queries, [e.prompt for e in some])[:, None].bfloat16()
-            )
-            rows["labels"].append(torch.tensor([label(kind, e) for e in some]))
-            rows["numbers"].append(torch.tensor([number for number, _ in numbered]))
-        part = path.with_suffix(".partial")
-        save_file({k: torch.cat(v).cpu().contiguous() for k, v in rows.items()}, part)
-        os.replace(part, path)
-        log.info("%s: %d examples", path.name, len(torch.cat(rows["numbers"])))
-    return Cache(null=null.float().cpu(), residual_scale=pipeline._scale.float().cpu(), **read_rows(path, first))
-
-
-def read_rows(path: Path, first: int) -> dict[str, torch.Tensor]:
-    """The tensors of a cache; one that is older than `numbers` has all examples from `first` on."""
-    found = load_file(path)
-    found.setdefault("numbers", torch.arange(first, first + len(found["labels"])))
-    return found
-
-
-def path_of(pipeline: Any, config: ExampleConfig, kind: Kind, folder: Path, held_out: bool) -> Path:
-    """Where such examples are kept: the name tells the weights and everything that was asked for."""
-    return (
-        folder / f"{kind}-{'held_out' if held_out else 'train'}-{name_of(pipeline, config, kind, held_out)}.safetensors"
-    )
-
-
-def label(kind: Kind, one: Example) -> int:
-    """-1 marks what continues nothing (as described beginnings in stage generator)."""
-    return RULE_NUMBERS[one.rule] if kind == "next" and one.rule is not None else -1
-
-
-def tails_of(pipeline: Any, some: list[Example], latents: torch.Tensor) -> torch.Tensor:
-    """(N, C, h, w): the last latent of the clip that was; zero where nothing was."""
-    before = [e.before for e in some if e.before is not None]
-    if len(before) < len(some):
-        return torch.zeros_like(latents[:, :, 0])
-    return encode_clips(pipeline.vae, np.stack(before))[:, :, -1].bfloat16()
-
-
-def name_of(pipeline: Any, config: ExampleConfig, kind: Kind, held_out: bool) -> str:
-    count = config.held_out if held_out else config.count(kind)
-    weights = stamp(pipeline.vae, pipeline.vision_language, pipeline.connector.queries)
-    asked = {k: v for k, v in asdict(config).items() if k not in ("images", "videos", "pairs", "held_out")}
-    made = [weights, asked, count, pipeline.config.dialect, *made_from(pipeline, config, kind, held_out, count)]
-    return hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def made_from(pipeline: Any, config: ExampleConfig, kind: Kind, held_out: bool, count: int) -> list[Any]:
-    """What else examples of published sets depend on: the rows that are there now, and the clip that is cut from them.
-    Nothing in the picture book, whose clips have one form."""
-    sources, c, digest = sources_of(config, kind), pipeline.config, hashlib.sha256()
-    if not sources:
-        return []
-    for row in real_rows(sources, held_out)[:count]:
-        place = [row.path.name, row.member, row.frames, row.crop]
-        digest.update(json.dumps([row.source, row.key, row.caption, *place]).encode())
-    return [c.width, c.height, c.num_frames, c.fps, digest.hexdigest()]
+def nothing_readable(config: ExampleConfig, kind: Kind, count: int) -> ConfigError:
+    sources = ", ".join(sources_of(config, kind))
+    return ConfigError(f"Of {count} examples of kind '{kind}' in {sources} not one can be read: download them again.")
 
 
 def pick(rng: np.random.Generator, shares: dict[Kind, float]) -> Kind:

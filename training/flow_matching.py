@@ -37,17 +37,21 @@ class FlowConfig:
 
 @dataclass(frozen=True)
 class Cache:
-    """Tensors of N pairs: latents (N, C, F, h, w), tails (N, C, h, w), conditions (N, wordings, Q, D), null (Q, D)."""
+    """Tensors of N pairs: latents (N, C, F, h, w), tails (N, C, h, w), conditions (N, wordings, Q, D), null (Q, D).
 
-    latents: Tensor
-    tails: Tensor
-    conditions: Tensor
+    The first three may be what is indexed as a tensor and has its rows elsewhere (training/pretrain/cache.py)."""
+
+    latents: Any
+    tails: Any
+    conditions: Any
     null: Tensor
     labels: Tensor  # (N,) rule numbers; -1 is a described beginning
     residual_scale: Tensor  # (C,)
+    numbers: Tensor | None = None  # (N,) of the examples, where a cache's maker knows them by number
 
     def to(self, device: str) -> Cache:
-        return Cache(*(getattr(self, f.name).to(device) for f in fields(self)))
+        parts = (getattr(self, f.name) for f in fields(self))
+        return Cache(*(None if part is None else part.to(device) for part in parts))
 
 
 class Generator(nn.Module):
@@ -150,8 +154,8 @@ class FlowObjective:
             whole = weight[cut == mode][:, :, given:].sum()  # of all processes: each knows the global batch
             squared.append((error * w).sum() / whole * share.size)
             counts.append(float((cut == mode).sum()))
-        share = torch.tensor(counts, device=clean.device) / size
-        loss = (torch.stack(squared) * share).sum()
+        parts = torch.tensor(counts, device=clean.device) / size
+        loss = (torch.stack(squared) * parts).sum()
         names = [n for n, m in (("continue", False), ("cut", True)) if (cut == m).any()]
         return loss, {n: float(s.detach()) for n, s in zip(names, squared, strict=True)}
 

@@ -20,6 +20,8 @@ ROOT = Path(__file__).resolve().parents[1]
 STARTER = ROOT / "assets" / "starter"
 DEFAULT_PREDICTOR = "app.predictors:load"
 TIER_PREDICTOR = "app.tier_model:load"
+PROCESSOR, CARD = "cpu", "cuda"  # devices: the starter draws on the one, the tiers above it on the other
+INLINE = "inline"  # stands where a device does for jobs that a page does itself
 
 
 def default_data_dir() -> Path:
@@ -40,7 +42,7 @@ class Settings:
     safe_predictor: str = DEFAULT_PREDICTOR
     tier: str = ""  # of nsp_core.tiers: its weights are the model; "": chosen on the page, or what fits and is here
     step_down: bool = True  # when memory is not enough, the next smaller tier goes on
-    device: str = "cpu"
+    device: str = PROCESSOR  # what is drawn on: one worker has it at a time, and its lock is named after it
     threads: int = 0  # 0: the libraries decide
     language: str = "en"  # of the page: a file in app/languages, or the path of one
     in_process: bool = False  # ZeroGPU: jobs run inside the event handler, no worker process
@@ -120,7 +122,7 @@ class Settings:
 
     def safe(self) -> Settings:
         """The same with the model that is shipped."""
-        return replace(self, predictor=self.safe_predictor, model=self.safe_model)
+        return replace(self, predictor=self.safe_predictor, model=self.safe_model, device=PROCESSOR)
 
     def make_folders(self) -> None:
         for folder in (self.data_dir, self.media_dir, self.previews_dir, self.locks_dir, self.logs_dir, self.run_dir):

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from app.models.shelf import Shelf
-from app.settings import DEFAULT_PREDICTOR, STARTER, TIER_PREDICTOR, Settings
+from app.settings import CARD, DEFAULT_PREDICTOR, PROCESSOR, STARTER, TIER_PREDICTOR, Settings
 from nsp_core import hardware
 from nsp_core.errors import ConfigError, ModelUnavailable, WhatNextError
 from nsp_core.fit import check_fit, fitting
@@ -64,9 +64,11 @@ def with_tier(settings: Settings, name: str, *, look: Look | None = None, shelf:
 
 
 def of_tier(settings: Settings, tier: Tier) -> Settings:
+    """The settings with that tier's model, and with the device that it draws on."""
     if tier.spec is None:
-        return replace(settings, predictor=DEFAULT_PREDICTOR, model=str(STARTER))
-    return replace(settings, predictor=TIER_PREDICTOR, model=tier.name)
+        return replace(settings, predictor=DEFAULT_PREDICTOR, model=str(STARTER), device=PROCESSOR)
+    device = settings.device if settings.device.startswith(CARD) else CARD
+    return replace(settings, predictor=TIER_PREDICTOR, model=tier.name, device=device)
 
 
 def best(look: Look, shelf: Shelf) -> Tier:

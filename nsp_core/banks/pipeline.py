@@ -100,6 +100,11 @@ class BankPipeline(NextScenePipeline, LTXVideoLoraLoaderMixin):
         self._kept: dict[str, tuple[Any, Any]] = {}
         self.queries = 0 if connector is None else connector.config.num_queries
 
+    @property
+    def draws_on(self) -> str:
+        """The kind of device that computes, wherever the weights wait: "cuda" or "cpu"."""
+        return str(self._execution_device.type)
+
     # -- words ----------------------------------------------------------------------------------------------------
 
     def describe(self, frames: Frames) -> Description:

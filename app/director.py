@@ -188,7 +188,7 @@ class Director(Asking):
     def run_here(self, job_id: str) -> Job:
         """In-process mode: do a job inside the caller, with the same rows as ever. Returns when it has ended."""
         with self._drawing:
-            if self._runner is None:
+            if self._runner is None or self._runner.settings.model_key != self.engine.settings.model_key:
                 store = replace(self.store, settings=self.engine.settings)  # as they are now, not as at the start
                 self._runner = Runner(store, self.page_id, self._load_here, closing=self._over.is_set)
             closed = self._over.is_set()

@@ -46,6 +46,11 @@ class Record:
         return self.failed >= MOST
 
     @property
+    def too_big(self) -> bool:
+        """The memory was not enough, or, as far as one can know, it was that which ended the process each time."""
+        return self.short or (self.given_up and not self.why)
+
+    @property
     def usual(self) -> float | None:
         """What loading usually takes, in seconds."""
         return sorted(self.seconds)[len(self.seconds) // 2] if self.seconds else None

@@ -125,6 +125,9 @@ class Runner:
             return self._end(job, "failed", error, sentence=f"{sentence} {smaller.model} is the next smaller one here.")
         Loads(self.settings).ran_short(sentence)
         self.predictor = None
+        if self.settings.in_process:  # nobody would look at the job again
+            sentence = f"There was not enough memory for this: ask again, and the smaller {smaller.model} does it."
+            return self._end(job, "failed", error, sentence=sentence)
         with contextlib.suppress(Gone):
             self.store.jobs.give_back(job.id, self.worker_id)
 

@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 
+from app.catalogue import say
 from app.models.shelf import Shelf
 from app.settings import CARD, DEFAULT_PREDICTOR, PROCESSOR, STARTER, TIER_PREDICTOR, Settings
 from nsp_core import hardware
@@ -85,6 +86,11 @@ def tier_of(settings: Settings) -> Tier | None:
     if settings.is_tier:
         return tier_called(settings.model)
     return TIERS[0] if (settings.predictor, settings.model) == (DEFAULT_PREDICTOR, str(STARTER)) else None
+
+
+def tier_title(name: str) -> str:
+    """What the page calls a tier."""
+    return say("machine.tier_" + name.replace("-", "_"))
 
 
 def lower(settings: Settings, shelf: Shelf | None = None) -> Settings | None:

@@ -14,6 +14,7 @@ from app.models.fetching import Report
 from app.models.four_bits import four_bit_error
 from app.models.line import time_words
 from app.models.shelf import Item, Shelf
+from app.tier_choice import tier_title
 from nsp_core.tiers import GB, TIERS, Figure, Tier
 
 
@@ -100,7 +101,7 @@ def fetch_view(report: Report | None, *, may: bool) -> dict[str, Any] | None:
 
 def _title(name: str) -> str:
     """A tier's, or the name of a repository."""
-    return say("machine.tier_" + name.replace("-", "_")) if any(tier.name == name for tier in TIERS) else name
+    return tier_title(name) if any(tier.name == name for tier in TIERS) else name
 
 
 def _progress(report: Report) -> str:

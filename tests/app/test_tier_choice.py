@@ -12,14 +12,17 @@ import pytest
 
 from app.director import Director
 from app.engine import Engine
+from app.job_report import GivenBack
 from app.loads import Loads
 from app.models.shelf import Shelf
 from app.pages.engine_view import engine_view
+from app.runner import Runner
 from app.settings import STARTER, Settings
 from app.shortage import OutOfMemory, is_out_of_memory
 from app.store import open_store
 from app.tier_choice import chosen, keep, lower, with_tier
 from app.tier_model import load
+from app.worker import Worker
 from app.worker_process import WorkerProcess
 from nsp_core.errors import ConfigError, ModelUnavailable
 from nsp_core.fit import below, check_fit, check_spec, largest
@@ -86,7 +89,7 @@ def test_what_fits_better_but_is_not_here_is_passed_over(settings: Settings, tmp
 def test_a_named_tier_that_cannot_run_is_refused_with_the_nearest(settings: Settings, full: Shelf) -> None:
     with pytest.raises(ModelUnavailable, match=r"gpu-24 needs 18\.6 GB .* a card has 12\.9: choose gpu-12, which fits"):
         with_tier(settings, "gpu-24", look=lambda: machine(12.9))
-    with pytest.raises(ModelUnavailable, match="no|none: choose starter, which fits"):
+    with pytest.raises(ModelUnavailable, match="and this machine has none: choose starter, which fits"):
         with_tier(settings, "gpu-8", look=lambda: machine())
     with pytest.raises(ConfigError, match="There is no tier 'gpu-1'; there are starter, gpu-8"):
         with_tier(settings, "gpu-1", look=machine)
@@ -230,11 +233,36 @@ def test_not_without_leave(engine: Engine) -> None:
     assert engine.settings.model == "gpu-24"
 
 
-def test_other_failures_are_no_reason(engine: Engine) -> None:
-    for _ in range(3):
-        with pytest.raises(ValueError), Loads(engine.settings).attempt():  # noqa: PT011
+def fail_to_load(settings: Settings, times: int = 3) -> None:
+    for _ in range(times):
+        with pytest.raises(ValueError), Loads(settings).attempt():  # noqa: PT011
             raise ValueError("broken")
-    assert engine.settings.is_safe and engine.stands_in and engine.stepped_down() is None
+
+
+def test_other_failures_are_no_reason(engine: Engine) -> None:
+    """And the starter, which knows another world, never takes over a tier's stories."""
+    fail_to_load(engine.settings)
+    assert engine.settings.model == "gpu-24" and not engine.stands_in and engine.stepped_down() is None
+    assert "“Graphics card, 24 GB” could not be loaded three times" in engine.broken() and "broken" in engine.broken()
+    engine.reset()
+    assert not engine.broken()
+
+
+def test_the_smallest_tier_has_nobody_behind_it(engine: Engine) -> None:
+    for name in ("gpu-24", "gpu-16", "gpu-12", "gpu-8"):
+        now = engine.settings
+        assert now.model == name and not engine.broken()
+        for _ in range(3):
+            with pytest.raises(OutOfMemory), Loads(now).attempt():
+                raise OutOfMemory("not enough")
+    assert engine.settings.model == "gpu-8" and "Graphics card, 8 GB" in engine.broken()
+
+
+def test_a_death_without_a_word_is_taken_for_a_lack_of_memory(engine: Engine) -> None:
+    for _ in range(3):
+        assert engine.settings.model == "gpu-24"
+        Loads(engine.settings).attempt().__enter__()  # the system killed it: nothing more is written
+    assert engine.settings.model == "gpu-16" and engine.stepped_down() == ("gpu-24", "gpu-16")
 
 
 class Hungry:
@@ -251,30 +279,77 @@ class Hungry:
         raise AttributeError(_name)
 
 
-@pytest.mark.parametrize("leave", [True, False])
-def test_a_take_that_runs_short_waits_for_a_smaller_tier(settings: Settings, full: Shelf, leave: bool) -> None:
-    from dataclasses import replace
-
-    here = replace(with_tier(settings, "gpu-8", look=lambda: machine(9)), in_process=True, step_down=leave)
-    here = replace(here, model="gpu-24")
-    director = Director(open_store(here), load=lambda: Hungry())  # type: ignore[arg-type,return-value]
+def drawing(settings: Settings, load: Any) -> tuple[Director, str]:
+    director = Director(open_store(settings), load=load)
     director.start()
     owner = director.store.local_owner()
     stories = director.store.stories(owner)
-    story = stories.create_story("A story")
-    scene = stories.begin_scene(story.id, "rain falls")
+    scene = stories.begin_scene(stories.create_story("A story").id, "rain falls")
     (asked,) = director.submit_draw(owner, scene.id)
+    return director, asked
+
+
+@pytest.mark.parametrize("leave", [True, False])
+def test_a_take_that_runs_short_in_the_page_itself(settings: Settings, full: Shelf, leave: bool) -> None:
+    """Nobody would look at a job that waits: it fails, and says who does it when it is asked again."""
+    from dataclasses import replace
+
+    here = replace(with_tier(settings, "gpu-24", look=lambda: machine(25)), in_process=True, step_down=leave)
+    loaded: list[str] = []
+
+    def load() -> Any:
+        loaded.append(director.engine.settings.model)
+        return Hungry()
+
+    director, asked = drawing(here, load)
     job = director.run_here(asked)
+    assert job.status == "failed" and loaded == ["gpu-24"]
     if leave:
-        assert job.is_open and job.attempts == 0, "it waits"
+        assert "ask again, and the smaller gpu-16 does it" in str(job.error)
         assert director.engine.settings.model == "gpu-16"
         view = engine_view(director)
         assert "Graphics card, 24 GB" in view["note"] and "Graphics card, 16 GB" in view["note"] and view["again"]
     else:
-        assert job.status == "failed" and "gpu-16 is the next smaller one here" in str(job.error)
+        assert "gpu-16 is the next smaller one here" in str(job.error)
         assert director.engine.settings.model == "gpu-24"
+    owner = director.store.local_owner()
+    (again,) = director.submit_draw(owner, str(job.scene_id))
+    director.run_here(again)
+    assert loaded == (["gpu-24", "gpu-16"] if leave else ["gpu-24"]), "the smaller one; or the same, still loaded"
     director.shutdown()
     director.store.close()
+
+
+def test_whoever_asked_is_told_why_when_nobody_stands_in(
+    settings: Settings, full: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dataclasses import replace
+
+    store = open_store(replace(with_tier(settings, "gpu-24", look=lambda: machine(25)), worker_poll_idle=0.0))
+    monkeypatch.setattr("nsp_core.hardware.look", lambda: machine(25, free=9))
+    with pytest.raises(GivenBack):
+        Worker(store)._load()
+    monkeypatch.setattr("nsp_core.hardware.look", lambda: machine())
+    Loads(store.settings).reset()
+    with pytest.raises(ModelUnavailable, match="this machine has none"):
+        Worker(store)._load()
+    store.close()
+
+
+def test_a_take_that_runs_short_waits_for_a_smaller_tier(settings: Settings, full: Shelf) -> None:
+    """In a worker: its page starts another one with the smaller tier, which finds the job waiting."""
+    store = open_store(with_tier(settings, "gpu-24", look=lambda: machine(25)))
+    owner = store.local_owner()
+    stories = store.stories(owner)
+    scene = stories.begin_scene(stories.create_story("A story").id, "rain falls")
+    payload = {"words": "rain falls", "mode": "cut", "options": {"seed": 1}}
+    store.jobs.submit(owner, "draw", payload, story_id=scene.story_id, scene_id=scene.id)
+    job = store.jobs.claim("worker", 1, "cuda")
+    assert job is not None
+    Runner(store, "worker", Hungry).run(job)  # type: ignore[arg-type]
+    now = store.jobs.status(job.id)
+    assert now.is_open and now.attempts == 0 and Engine(store.settings, WorkerProcess(store)).settings.model == "gpu-16"
+    store.close()
 
 
 def test_a_tier_becomes_a_predictor(full: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -303,6 +378,9 @@ def test_a_tier_becomes_a_predictor(full: Shelf, monkeypatch: pytest.MonkeyPatch
         load("gpu-12")
     with pytest.raises(ModelUnavailable, match="choose gpu-24, which fits"):
         load("gpu-40")
+    monkeypatch.setattr("nsp_core.hardware.look", lambda: machine(25, free=9))
+    with pytest.raises(OutOfMemory, match=r"only 9\.0 of a card's 25\.0 are free"):
+        load("gpu-12")
 
 
 def test_the_doctor_says_what_suits_and_how_that_is_known(

@@ -17,7 +17,7 @@ from app.models.shelf import Shelf
 from app.pages.models_view import fetch_view, tiers_view, weights_view
 from app.pages.place import Place
 from app.pages.wishes.person import Message, Person, Question
-from app.tier_choice import kept, tier_of
+from app.tier_choice import kept, tier_of, tier_title
 from nsp_core import hardware
 from nsp_core.banks import file
 from nsp_core.fit import fitting
@@ -41,7 +41,7 @@ class Machine:
         worker = self.person.director.worker_state()
         model = Path(settings.model)
         folder = (model.parent if file.find(model) else model).name
-        name = say("machine.tier_" + tier.name.replace("-", "_")) if tier and tier.models else folder
+        name = tier_title(tier.name) if tier and tier.models else folder
         return {
             "system": here.system,
             "cores": here.cores,

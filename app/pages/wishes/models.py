@@ -14,7 +14,7 @@ from app.models.shelf import Shelf
 from app.pages.place import Place
 from app.pages.wishes.person import Message, Person, Told, Wish, text_of
 from app.settings import DEFAULT_PREDICTOR, STARTER
-from app.tier_choice import AUTO, keep, tier_of, with_tier
+from app.tier_choice import AUTO, keep, tier_of, tier_title, with_tier
 from nsp_core.errors import UserError
 
 
@@ -71,7 +71,7 @@ class Models:
         keep(settings, name)
         director.change_model(settings, self.person.owner_id)
         tier = tier_of(settings)
-        title = say("machine.tier_" + tier.name.replace("-", "_")) if tier else settings.model
+        title = tier_title(tier.name) if tier else settings.model
         return Told(place, say("models.uses", title=title))
 
     def _only_here(self) -> None:

@@ -71,7 +71,7 @@ COMMANDS = {
             ("--out DIR", "where clips and the reel are written"),
             ("--json", "print one JSON object as the last line"),
             ("--model PATH", "folder of the model to use, or a bank.json of big ones (default: assets/starter)"),
-            ("--tier NAME", "auto (what fits and is here; the default), starter, or a big one"),
+            ("--tier NAME", "auto (what fits and is here), starter, or a big one (default: as chosen on the page)"),
         ),
     ),
     "train": Command(

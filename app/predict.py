@@ -83,7 +83,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--seed", type=int, default=7, metavar="N", help="seed of the first take (default: 7)")
     made.add_argument("--out", type=Path, required=True, metavar="DIR", help="where clips and the reel are written")
     made.add_argument("--json", action="store_true", help="print one JSON object as the last line")
-    made.add_argument("--tier", help="auto (what fits and is here; the default), starter, or a big one")
+    made.add_argument(
+        "--tier", help="auto (what fits and is here), starter, or a big one (default: as chosen on the page)"
+    )
     made.add_argument(
         "--model",
         "--starter",

@@ -21,6 +21,8 @@ STARTER = ROOT / "assets" / "starter"
 DEFAULT_PREDICTOR = "app.predictors:load"
 TIER_PREDICTOR = "app.tier_model:load"
 PROCESSOR, CARD = "cpu", "cuda"  # devices: the starter draws on the one, the tiers above it on the other
+STARTER_TIER = "starter"
+BOTH_NAMED = "A model folder and a tier were both named: name one of the two."
 INLINE = "inline"  # stands where a device does for jobs that a page does itself
 
 
@@ -116,6 +118,11 @@ class Settings:
         return (self.predictor, self.model) == (self.safe_predictor, self.safe_model)
 
     @property
+    def is_starter(self) -> bool:
+        """Whether the model is the one that came with the program, which is what stands here when nothing was named."""
+        return (self.predictor, self.model) == (DEFAULT_PREDICTOR, str(STARTER))
+
+    @property
     def is_tier(self) -> bool:
         """Whether the model is a tier's published weights; `model` is its name then."""
         return self.predictor == TIER_PREDICTOR
@@ -147,7 +154,14 @@ class Settings:
         values["model"] = str(file.find(values.get("model", cls.model)) or values.get("model", cls.model))
         if Path(values["model"]).exists():  # the worker runs in another folder than this process
             values["model"] = str(Path(values["model"]).resolve())
-        return cls(**values)
+        made = cls(**values)
+        # a person who names the starter wants it, and not what would fit as well
+        named = "model" in given or overrides.get("model") is not None
+        if not named or not made.is_starter:
+            return made
+        if made.tier not in ("", STARTER_TIER):
+            raise ConfigError(BOTH_NAMED)
+        return replace(made, tier=STARTER_TIER)
 
 
 def _typed(given: Mapping[str, Any], source: str) -> dict[str, Any]:

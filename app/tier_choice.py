@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from app.catalogue import say
 from app.models.shelf import Shelf
-from app.settings import CARD, DEFAULT_PREDICTOR, PROCESSOR, STARTER, TIER_PREDICTOR, Settings
+from app.settings import BOTH_NAMED, CARD, DEFAULT_PREDICTOR, PROCESSOR, STARTER, TIER_PREDICTOR, Settings
 from nsp_core import hardware
 from nsp_core.errors import ConfigError, ModelUnavailable, WhatNextError
 from nsp_core.fit import check_fit, fitting
@@ -22,7 +22,7 @@ from nsp_core.tiers import TIERS, Tier, tier_called
 
 log = logging.getLogger(__name__)
 
-AUTO = "auto"
+AUTO, NAMED = "auto", "named"
 
 Look = Callable[[], Hardware]
 
@@ -31,12 +31,12 @@ def chosen(settings: Settings, *, look: Look | None = None, shelf: Shelf | None 
     """The settings with the model of the tier that is to run.
 
     Raises ConfigError for a name that there is not, ModelUnavailable for a tier that was asked for by flag or
-    environment and cannot run here or has no weights here. One that was chosen on the page and has gone since is passed
-    over, because a page must open.
+    environment and cannot run here or has no weights here. One that was chosen on the page and cannot run any more is
+    passed over as if nothing were chosen, because a page must open.
     """
-    if settings.predictor != DEFAULT_PREDICTOR or settings.model != str(STARTER):
+    if not settings.is_starter:
         if settings.tier:
-            raise ConfigError("A model folder and a tier were both named: name one of the two.")
+            raise ConfigError(BOTH_NAMED)
         return settings
     shelf = shelf or Shelf.here()
     look = look or hardware.look
@@ -45,8 +45,9 @@ def chosen(settings: Settings, *, look: Look | None = None, shelf: Shelf | None 
     try:
         return with_tier(settings, kept(settings), look=look, shelf=shelf)
     except WhatNextError as error:
-        log.warning("%s The starter runs instead.", error)
-        return settings
+        instead = with_tier(settings, AUTO, look=look, shelf=shelf)
+        log.warning("%s It was chosen on the page; %s runs instead.", error, instead.model)
+        return instead
 
 
 def with_tier(settings: Settings, name: str, *, look: Look | None = None, shelf: Shelf | None = None) -> Settings:
@@ -85,7 +86,17 @@ def tier_of(settings: Settings) -> Tier | None:
     """The tier that these settings run; None for a model that somebody named otherwise."""
     if settings.is_tier:
         return tier_called(settings.model)
-    return TIERS[0] if (settings.predictor, settings.model) == (DEFAULT_PREDICTOR, str(STARTER)) else None
+    return TIERS[0] if settings.is_starter else None
+
+
+def choice(asked_for: Settings) -> str:
+    """Who chose what is asked for: "auto" (the program), "named" (whoever started it), or the tier that was chosen on
+    the page."""
+    if tier_of(asked_for) is None:
+        return NAMED
+    if asked_for.tier:
+        return AUTO if asked_for.tier == AUTO else NAMED
+    return kept(asked_for)
 
 
 def tier_title(name: str) -> str:

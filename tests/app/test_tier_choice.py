@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,7 +21,7 @@ from app.runner import Runner
 from app.settings import STARTER, Settings
 from app.shortage import OutOfMemory, is_out_of_memory
 from app.store import open_store
-from app.tier_choice import chosen, keep, lower, with_tier
+from app.tier_choice import choice, chosen, keep, lower, with_tier
 from app.tier_model import load
 from app.worker import Worker
 from app.worker_process import WorkerProcess
@@ -102,8 +103,6 @@ def test_a_named_tier_without_weights(settings: Settings, tmp_path: Path) -> Non
 
 
 def test_who_is_heard_first(settings: Settings, full: Shelf, tmp_path: Path) -> None:
-    from dataclasses import replace
-
     keep(settings, "gpu-12")
     assert chosen(settings, look=lambda: machine(25)).model == "gpu-12"
     assert chosen(replace(settings, tier="gpu-8"), look=lambda: machine(25)).model == "gpu-8"
@@ -113,7 +112,30 @@ def test_who_is_heard_first(settings: Settings, full: Shelf, tmp_path: Path) -> 
     with pytest.raises(ConfigError, match="name one of the two"):
         chosen(replace(named, tier="gpu-8"))
     keep(settings, "gpu-80")
-    assert chosen(settings, look=lambda: machine(9)).is_safe, "chosen on the page, on another machine: the page opens"
+    assert chosen(settings, look=lambda: machine()).is_safe, "chosen on the page, on another machine: the page opens"
+    assert chosen(settings, look=lambda: machine(9)).model == "gpu-8", "with what fits, as if nothing were chosen"
+    keep(settings, "starter")
+    assert chosen(settings, look=lambda: machine(9)).is_safe
+
+
+def test_the_starter_by_name_is_the_starter(settings: Settings, full: Shelf) -> None:
+    """Its folder is what stands in the settings when nothing was named, too."""
+    data = {"WHATNEXT_DATA": str(settings.data_dir)}
+    for named in (
+        Settings.from_environment(data, model=STARTER),
+        Settings.from_environment({**data, "WHATNEXT_MODEL": str(STARTER)}),
+    ):
+        found = chosen(named, look=lambda: machine(25))
+        assert found.is_safe and choice(found) == "named"
+    silent = Settings.from_environment(data, model=None)
+    found = chosen(silent, look=lambda: machine(25))
+    assert found.model == "gpu-24" and choice(found) == "auto"
+    assert choice(chosen(replace(silent, tier="gpu-8"), look=lambda: machine(25))) == "named"
+    assert choice(chosen(replace(silent, tier="auto"), look=lambda: machine(25))) == "auto"
+    keep(settings, "gpu-12")
+    assert choice(chosen(silent, look=lambda: machine(25))) == "gpu-12"
+    with pytest.raises(ConfigError, match="both named"):
+        chosen(Settings.from_environment(data, model=STARTER, tier="gpu-8"))
 
 
 def test_memory_that_others_hold_is_no_memory() -> None:
@@ -127,8 +149,6 @@ def test_memory_that_others_hold_is_no_memory() -> None:
 
 
 def test_a_scene_that_cannot_fit_is_refused(full: Shelf) -> None:
-    from dataclasses import replace
-
     spec = tier_called("gpu-16").spec
     assert spec is not None
     check_spec(spec, machine(17), "this scene")
@@ -139,8 +159,6 @@ def test_a_scene_that_cannot_fit_is_refused(full: Shelf) -> None:
 
 
 def test_every_way_to_keep_less_needs_less() -> None:
-    from dataclasses import replace
-
     plain = BankSpec("cascade", BIG[-1].models[0], BIG[-1].models[1])
     ways: list[dict[str, Any]] = [{}, {"tiled": True}, {"offload": "group", "tiled": True}, {"offload": "in_turn"}]
     ways.append({"offload": "in_turn", "four_bits": True})
@@ -226,8 +244,6 @@ def test_the_engine_goes_one_tier_lower(engine: Engine) -> None:
 
 
 def test_not_without_leave(engine: Engine) -> None:
-    from dataclasses import replace
-
     engine.asked_for = replace(engine.asked_for, step_down=False)
     Loads(engine.settings).ran_short("not enough")
     assert engine.settings.model == "gpu-24"
@@ -292,8 +308,6 @@ def drawing(settings: Settings, load: Any) -> tuple[Director, str]:
 @pytest.mark.parametrize("leave", [True, False])
 def test_a_take_that_runs_short_in_the_page_itself(settings: Settings, full: Shelf, leave: bool) -> None:
     """Nobody would look at a job that waits: it fails, and says who does it when it is asked again."""
-    from dataclasses import replace
-
     here = replace(with_tier(settings, "gpu-24", look=lambda: machine(25)), in_process=True, step_down=leave)
     loaded: list[str] = []
 
@@ -323,8 +337,6 @@ def test_a_take_that_runs_short_in_the_page_itself(settings: Settings, full: She
 def test_whoever_asked_is_told_why_when_nobody_stands_in(
     settings: Settings, full: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dataclasses import replace
-
     store = open_store(replace(with_tier(settings, "gpu-24", look=lambda: machine(25)), worker_poll_idle=0.0))
     monkeypatch.setattr("nsp_core.hardware.look", lambda: machine(25, free=9))
     with pytest.raises(GivenBack):

@@ -17,7 +17,7 @@ from app.models.shelf import Shelf
 from app.pages.models_view import fetch_view, tiers_view, weights_view
 from app.pages.place import Place
 from app.pages.wishes.person import Message, Person, Question
-from app.tier_choice import kept, tier_of, tier_title
+from app.tier_choice import AUTO, choice, tier_of, tier_title
 from nsp_core import hardware
 from nsp_core.banks import file
 from nsp_core.fit import fitting
@@ -34,7 +34,7 @@ class Machine:
         self.questions: dict[str, Question] = {"machine": self._machine}
 
     def _machine(self, _message: Message, _place: Place) -> dict[str, Any]:
-        settings = self.person.director.engine.settings
+        asked_for, settings = self.person.director.engine.asked_for, self.person.director.engine.settings
         shelf, may = Shelf.here(), self.person.at_home
         tier = tier_of(settings)
         here = _look(int(time.monotonic() // _LOOK_EVERY))
@@ -63,7 +63,8 @@ class Machine:
             "tiers": tiers_view(shelf, fitting(here), tier, may=may),
             "weights": weights_view(shelf, may=may),
             "fetch": fetch_view(self.fetching.report(), may=may),
-            "choice": kept(self.person.settings),
+            "choice": choice(asked_for),
+            "may_auto": may and choice(asked_for) != AUTO and tier_of(asked_for) is not None,
             "may": may,
         }
 

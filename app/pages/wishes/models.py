@@ -64,8 +64,8 @@ class Models:
         self._only_here()
         name, director = text_of(message, "tier"), self.person.director
         settings = self.person.settings
-        named = settings.model != str(STARTER) and not settings.is_tier
-        if not (named and name == AUTO):  # a folder that was named at the start is what the program chooses
+        folder = not settings.is_starter and not settings.is_tier
+        if not (folder and name == AUTO):  # a folder that was named at the start is what the program chooses
             plain = replace(settings, predictor=DEFAULT_PREDICTOR, model=str(STARTER), tier="")
             settings = with_tier(plain, name)
         keep(settings, name)

@@ -15,6 +15,7 @@ from app.catalogue import say
 from app.models.shelf import Shelf
 from app.settings import BOTH_NAMED, CARD, DEFAULT_PREDICTOR, PROCESSOR, STARTER, TIER_PREDICTOR, Settings
 from nsp_core import hardware
+from nsp_core.banks import file
 from nsp_core.errors import ConfigError, ModelUnavailable, WhatNextError
 from nsp_core.fit import check_fit, fitting
 from nsp_core.hardware import Hardware
@@ -37,7 +38,10 @@ def chosen(settings: Settings, *, look: Look | None = None, shelf: Shelf | None 
     if not settings.is_starter:
         if settings.tier:
             raise ConfigError(BOTH_NAMED)
-        return settings
+        if settings.predictor != DEFAULT_PREDICTOR or file.find(settings.model) is None:
+            return settings
+        card = (look or hardware.look)().best.kind == "cuda"  # nsp_core.banks.load draws on one where there is one
+        return replace(settings, device=_card(settings) if card else PROCESSOR)
     shelf = shelf or Shelf.here()
     look = look or hardware.look
     if settings.tier:
@@ -69,8 +73,11 @@ def of_tier(settings: Settings, tier: Tier) -> Settings:
     """The settings with that tier's model, and with the device that it draws on."""
     if tier.spec is None:
         return replace(settings, predictor=DEFAULT_PREDICTOR, model=str(STARTER), device=PROCESSOR)
-    device = settings.device if settings.device.startswith(CARD) else CARD
-    return replace(settings, predictor=TIER_PREDICTOR, model=tier.name, device=device)
+    return replace(settings, predictor=TIER_PREDICTOR, model=tier.name, device=_card(settings))
+
+
+def _card(settings: Settings) -> str:
+    return settings.device if settings.device.startswith(CARD) else CARD
 
 
 def best(look: Look, shelf: Shelf) -> Tier:

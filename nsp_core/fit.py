@@ -8,7 +8,7 @@ from __future__ import annotations
 from nsp_core.errors import ModelUnavailable
 from nsp_core.hardware import Hardware
 from nsp_core.model.spec import BankSpec
-from nsp_core.tiers import GB, TIERS, Tier, needs
+from nsp_core.tiers import GB, TIERS, Sizes, Tier, needs
 
 _BESIDE = 2.0  # GB of the computer's own memory that the page, the system and the loading itself want
 
@@ -37,9 +37,9 @@ def check_fit(tier: Tier, hardware: Hardware, *, now: bool = False) -> None:
     check_spec(tier.spec, hardware, tier.name, now=now)
 
 
-def check_spec(spec: BankSpec, hardware: Hardware, name: str, *, now: bool = False) -> None:
-    """As `check_fit`, for banks that somebody put together otherwise."""
-    need = needs(spec)
+def check_spec(spec: BankSpec, hardware: Hardware, name: str, *, now: bool = False, sizes: Sizes | None = None) -> None:
+    """As `check_fit`, for banks that somebody put together otherwise, of parts with these `sizes`."""
+    need = needs(spec, sizes)
     nearest = largest(hardware)
     instead = f"choose {nearest.name}, which fits"
     cards = [one for one in hardware.devices if one.kind == "cuda"]
@@ -61,6 +61,19 @@ def check_spec(spec: BankSpec, hardware: Hardware, name: str, *, now: bool = Fal
         raise ModelUnavailable(
             f"{name} keeps {need.host} GB in the computer's own memory while it draws, and there are "
             f"{memory / GB:.1f}: {instead if nearest.name != name else 'choose the starter'}."
+        )
+
+
+def check_folders(spec: BankSpec, sizes: Sizes, hardware: Hardware, name: str) -> None:
+    """As `check_spec`, for folders of a person's own, which draw on the processor where there is no card."""
+    if any(one.kind == "cuda" for one in hardware.devices):
+        return check_spec(spec, hardware, name, sizes=sizes)
+    need, memory = needs(spec, sizes), hardware.devices[-1].memory
+    whole = round(need.device + need.host, 1)
+    if whole * GB > memory:
+        raise ModelUnavailable(
+            f"{name} needs {whole} GB of memory on the processor, and there are {memory / GB:.1f}: choose "
+            f"{largest(hardware).name}, which fits."
         )
 
 

@@ -131,28 +131,53 @@ class Needs:
     disk: float
 
 
-def needs(spec: BankSpec) -> Needs:
-    """Computed from the parts: the largest stage where one follows the other, their sum where all stay.
+@dataclass(frozen=True)
+class Sizes:
+    """GB of each part as `BankSpec` keeps it, in its dtype or in four bits; and of all their files."""
+
+    reader: float
+    text: float
+    transformer: float
+    autoencoder: float
+    connector: float
+    disk: float
+
+
+def published(spec: BankSpec) -> Sizes:
+    """Of the models on the hub; a reader that is not known is taken for the larger one."""
+    bits = 1 if spec.four_bits else 0
+    wide = 2.0 if spec.dtype == "float32" else 1.0
+    words = spec.mode == "cascade"
+    return Sizes(
+        _READER.get(spec.reader.repo, _READER[QWEN_7B.repo])[bits] * (1.0 if bits else wide),
+        _T5[bits] * (1.0 if bits else wide) if words else 0.0,
+        _TRANSFORMER * wide,
+        _AUTOENCODER * wide,
+        0.0 if words else _CONNECTOR * wide,
+        _ON_DISK.get(spec.reader.repo, 16.6) + _ON_DISK["ltx"] + (_ON_DISK["t5"] if words else 0.0),
+    )
+
+
+def needs(spec: BankSpec, sizes: Sizes | None = None) -> Needs:
+    """Computed from the parts: the largest stage where one follows the other, their sum where all stay. `sizes` None:
+    those of the published models.
 
     The stages: loading (bitsandbytes puts what is in 4 bits onto the card at once); the reader reads and writes; T5
     reads that (cascade); the transformer draws and the autoencoder decodes. With "group" all parts but the
     transformer's layers stay on the card.
     """
     bits = 1 if spec.four_bits else 0
-    wide = 2.0 if spec.dtype == "float32" else 1.0
-    size = 1.0 if bits else wide
-    reader = _READER.get(spec.reader.repo, _READER[QWEN_7B.repo])[bits] * size
-    text = _T5[bits] * size if spec.mode == "cascade" else 0.0
-    drawer = (_TRANSFORMER + _AUTOENCODER + (_CONNECTOR if spec.mode == "unified" else 0.0)) * wide
-    room = _room_for(spec) * wide
-    disk = _ON_DISK.get(spec.reader.repo, 16.6) + _ON_DISK["ltx"] + (_ON_DISK["t5"] if spec.mode == "cascade" else 0.0)
+    has = published(spec) if sizes is None else sizes
+    drawer = has.transformer + has.autoencoder + has.connector
+    room = _room_for(spec) * (2.0 if spec.dtype == "float32" else 1.0)
+    everything, disk = has.reader + has.text + drawer, round(has.disk, 1)
     if spec.offload == "none":
-        return Needs(round(reader + text + drawer + room, 1), 0.0, round(disk, 1))
+        return Needs(round(everything + room, 1), 0.0, disk)
     if spec.offload == "group":
-        transformer = (_TRANSFORMER - _BLOCKS_AT_ONCE) * wide
-        return Needs(round(reader + text + drawer - transformer + room, 1), round(transformer, 1), round(disk, 1))
-    stages = [reader + text if bits else 0.0, reader + _READING[bits], text + 0.5, drawer + room]
-    return Needs(round(max(stages), 1), round(reader + text + drawer, 1), round(disk, 1))
+        away = has.transformer * (1 - _BLOCKS_AT_ONCE / _TRANSFORMER)
+        return Needs(round(everything - away + room, 1), round(away, 1), disk)
+    stages = [has.reader + has.text if bits else 0.0, has.reader + _READING[bits], has.text + 0.5, drawer + room]
+    return Needs(round(max(stages), 1), round(everything, 1), disk)
 
 
 def _room_for(spec: BankSpec) -> float:

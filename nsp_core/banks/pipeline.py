@@ -152,7 +152,7 @@ class BankPipeline(NextScenePipeline, LTXVideoLoraLoaderMixin):
                     break
                 if not last.done and (text := so_far(last.text)):
                     yield Thought(number, text)
-            words = finished(last.text) if last else None
+            words = finished(last.text, cut=last.cut) if last else None
             if last and words and words not in told and self.can_draw(words):
                 told.add(words)
                 yield Thought(number, words, True, last.score)

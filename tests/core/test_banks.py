@@ -187,13 +187,22 @@ def test_words_that_the_drawer_would_cut_are_not_offered(bank: Bank, monkeypatch
         ('It falls."}', "It falls."),
         ('It \\u00e9\\n falls."', "It é falls."),
         ("It falls. And then it", "It falls."),
-        ("no end and no stop", "no end and no stop"),
+        ("no end and no stop", "no end and no stop"),  # the reader closed its turn: this is all it wanted to say
         ('"}', None),
         ("a \\q b", None),
     ],
 )
 def test_what_counts_as_an_answer(text: str, scene: str | None) -> None:
     assert answers.finished(text) == scene
+
+
+def test_half_a_sentence_is_no_scene(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer that the limit of tokens cut is taken up to its last whole sentence; without one it is asked again."""
+    said = iter(["The glass falls and then it", "It falls. And then"])
+    monkeypatch.setattr(
+        "nsp_core.banks.pipeline.write", lambda *_, **__: iter([Written(next(said), True, -0.5, cut=True)])
+    )
+    assert [t.text for t in bank(False).think(story()) if t.done] == ["It falls."]
 
 
 def test_true_weights_write_what_they_were_begun_with(bank: Bank) -> None:

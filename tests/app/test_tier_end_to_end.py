@@ -5,7 +5,6 @@ What this proves that no part does alone: the patterns of a tier's files are all
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from app import tier_model
 from app.settings import Settings
 from app.tier_choice import chosen
 from nsp_core.hardware import Device, Hardware
-from nsp_core.model.quantised import in_four_bits, measure_folder
+from nsp_core.model.quantised import measure_folder
 from nsp_core.tiers import GB, LTX_WITH_T5, QWEN_3B, Tier, tier_called
 from nsp_core.types import NextScene, SamplingOptions, Scene, SceneRequest, StoryContext
 from nsp_core.weights.cache import Cache
@@ -29,7 +28,7 @@ SMALL = {"width": 160, "height": 96, "frames": 9, "steps": 2, "fps": 8, "offload
 
 
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The cache after `models get gpu-8`."""
     folder = tmp_path_factory.mktemp("published")
     write_qwen(folder / "reader")
@@ -39,12 +38,11 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     reader = Repo(QWEN_3B.repo, folder / "reader", pinned=QWEN_3B.revision)
     drawer = Repo(LTX_WITH_T5.repo, folder / "drawer", pinned=LTX_WITH_T5.revision)
     cache = Cache(tmp_path_factory.mktemp("cache"))
-    offline, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, False
-    with served(reader, drawer) as server:
+    with pytest.MonkeyPatch.context() as patch, served(reader, drawer) as server:
+        patch.setattr(constants, "HF_HUB_OFFLINE", False)
         fetch(tier_called("gpu-8").models, cache=cache, hub=Hub(server.url))
         assert not [name for name in server.sent if name.endswith((".bin", ".py"))]
-    constants.HF_HUB_OFFLINE = offline
-    yield cache.root
+    return cache.root
 
 
 @pytest.fixture(autouse=True)
@@ -67,7 +65,8 @@ def test_from_the_hub_to_a_scene(tmp_path: Path) -> None:
     assert settings.model == "gpu-8", "what fits and is here runs without being asked for"
     predictor = tier_model.load(settings.model)
     pipeline = predictor
-    names = in_four_bits(pipeline.vision_language)  # type: ignore[attr-defined]
+    modules = pipeline.vision_language.named_modules()  # type: ignore[attr-defined]
+    names = [name for name, module in modules if type(module).__name__ == "Linear4bit"]
     assert names and not [name for name in names if "visual" in name or "lm_head" in name]
     context = StoryContext((Scene("a red ball rolls across the table"),))
     request = SceneRequest(context, "the red ball falls", "cut", SamplingOptions(seed=1, steps=2))

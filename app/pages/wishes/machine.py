@@ -6,14 +6,13 @@ Changes nothing; see wishes/models.py for what does.
 from __future__ import annotations
 
 import functools
-import shutil
 import time
 from pathlib import Path
 from typing import Any
 
 from app.catalogue import say
 from app.models.fetching import Fetching
-from app.models.shelf import Shelf
+from app.models.shelf import Shelf, free_beside
 from app.pages.models_view import fetch_view, tiers_view, weights_view
 from app.pages.place import Place
 from app.pages.wishes.person import Message, Person, Question
@@ -49,7 +48,7 @@ class Machine:
                 {"kind": one.kind, "name": one.name, "memory": _gb(one.memory), "free": _gb(one.free)}
                 for one in here.devices
             ],
-            "disk_free": _gb(shutil.disk_usage(settings.data_dir).free),
+            "disk_free": _gb(free_beside(shelf.cache.root)),
             "model": {
                 "name": say("machine.starter") if tier and not tier.models else name,
                 "folder": str(shelf.cache.root) if tier and tier.models else settings.model,

@@ -47,17 +47,19 @@ class Models:
         return place
 
     def _remove(self, message: Message, place: Place) -> Told:
+        """`name`: as for `_get`."""
         self._only_here()
         shelf = Shelf.here()
-        (item,) = shelf.called([text_of(message, "name")])
+        items = shelf.called([text_of(message, "name")])
         tier = tier_of(self.person.director.engine.settings)
-        if tier is not None and item.model in tier.models:
+        if tier is not None and any(item.model in tier.models for item in items):
             raise UserError(say("models.in_use"))
         report = self.fetching.report()
-        if report is not None and report.what == "running" and item in shelf.called(report.names):
+        if report is not None and report.what == "running" and set(items) & set(shelf.called(report.names)):
             raise UserError(say("models.coming"))
-        freed = shelf.cache.remove(item.model)
-        return Told(place, say("models.removed", name=item.name, size=in_bytes(freed)))
+        freed = sum(shelf.cache.remove(item.model) for item in items)
+        names = ", ".join(item.name for item in items)
+        return Told(place, say("models.removed", name=names, size=in_bytes(freed)))
 
     def _use(self, message: Message, place: Place) -> Told:
         """`tier`: its name, or "auto". Kept for the next start, too."""

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from nsp_core.errors import ConfigError
-from nsp_core.hardware import Device
 from nsp_core.model.spec import BankSpec, HubModel, Mode
 
 GB = 10**9
@@ -70,9 +69,6 @@ class Tier:
     """`memory` in GB on the device and `host` in GB of the computer's own; `disk` in GB; `seconds` for a scene of the
     tier's own size (None: not known). `card`: the GB of the smallest card that it is chosen for by itself; a person may
     try it on less, as long as `memory` says that it can be. `spec` None: the model that ships, which no banks make up.
-
-    `published`: whether weights for it can be had by anybody. In cascade mode they can; unified mode also wants our
-    connector, which nobody has trained at this size yet.
     """
 
     name: str
@@ -83,7 +79,6 @@ class Tier:
     disk: Figure
     seconds: Figure | None
     needs_cuda: bool
-    published: bool
     spec: BankSpec | None = None
     host: float = 0.0
     card: int = 0
@@ -95,11 +90,6 @@ class Tier:
             return ()
         bridge = (self.spec.connector,) if isinstance(self.spec.connector, HubModel) else ()
         return (self.spec.reader, self.spec.drawer, *bridge)
-
-    def fits(self, device: Device) -> bool:
-        if self.needs_cuda and device.kind != "cuda":
-            return False
-        return max(self.memory.value, self.card) * GB <= device.memory
 
     def in_mode(self, mode: Mode, connector: Path | HubModel | None = None) -> Tier:
         """The same banks in the other mode. Raises ConfigError for the starter, and for unified without a connector."""
@@ -204,7 +194,6 @@ def _big(name: str, reader: str, model: HubModel, seconds: Figure, **how: Any) -
         Figure(need.disk, "computed"),
         seconds,
         needs_cuda=True,
-        published=True,
         spec=spec,
         host=need.host,
         card=int(name.removeprefix("gpu-")),
@@ -221,7 +210,6 @@ TIERS: tuple[Tier, ...] = (
         Figure(0.03, "measured"),
         Figure(1.6, "measured"),  # two cores of a server processor: python launch.py bench
         needs_cuda=False,
-        published=True,
     ),
     _big(
         "gpu-8",

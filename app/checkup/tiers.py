@@ -6,7 +6,7 @@ Looks at names and sizes only: `launch.py models verify` reads every byte. Asks 
 from __future__ import annotations
 
 from app.checkup.finding import Findings, fine, in_bytes, note, wrong
-from app.models.four_bits import four_bit_error
+from app.models.four_bits import four_bit_error, four_bit_words
 from app.models.shelf import Shelf
 from app.settings import Settings
 from app.tier_choice import chosen, tier_of
@@ -35,7 +35,7 @@ def look_at_tiers(settings: Settings) -> Findings:
         sizes = {"name": item.name, "have": in_bytes(item.state.have), "size": in_bytes(item.state.size)}
         if item.status == "here":
             cost = four_bit_error(shelf.cache, item.model)
-            yield fine("weights_here", **sizes, details=(cost.words,) if cost else ())
+            yield fine("weights_here", **sizes, details=(four_bit_words(cost),) if cost else ())
         elif item.status == "part":
             yield note("weights_part", **sizes)
 

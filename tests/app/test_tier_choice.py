@@ -26,10 +26,10 @@ from app.tier_model import load
 from app.worker import Worker
 from app.worker_process import WorkerProcess
 from nsp_core.errors import ConfigError, ModelUnavailable
-from nsp_core.fit import below, check_fit, check_spec, largest
+from nsp_core.fit import check_fit, check_folders, largest
 from nsp_core.hardware import Device, Hardware
 from nsp_core.model.spec import BankSpec, HubModel
-from nsp_core.tiers import GB, TIERS, needs, tier_called
+from nsp_core.tiers import GB, TIERS, needs, published, tier_called
 from nsp_core.weights.cache import Cache, State
 
 BIG = [tier for tier in TIERS if tier.models]
@@ -151,11 +151,11 @@ def test_memory_that_others_hold_is_no_memory() -> None:
 def test_a_scene_that_cannot_fit_is_refused(full: Shelf) -> None:
     spec = tier_called("gpu-16").spec
     assert spec is not None
-    check_spec(spec, machine(17), "this scene")
+    check_folders(spec, published(spec), machine(17), "this scene")
     long = replace(spec, frames=257, width=1216, height=704)
     assert needs(long).device > needs(spec).device
     with pytest.raises(ModelUnavailable, match="this scene needs .* choose gpu-16, which fits"):
-        check_spec(long, machine(17), "this scene")
+        check_folders(long, published(long), machine(17), "this scene")
 
 
 def test_every_way_to_keep_less_needs_less() -> None:
@@ -176,7 +176,6 @@ def test_unified_mode_wants_a_connector() -> None:
     assert tier.memory.obtained == "paper" and tier.seconds is not None and tier.seconds.value == 13.0
     assert "text_encoder/*.safetensors" not in tier.models[1].files
     assert tier.in_mode("cascade") == tier_called("gpu-40")
-    assert all(one.published for one in TIERS)
 
 
 def test_pinned_revisions_are_whole_commits() -> None:
@@ -218,8 +217,6 @@ def test_one_tier_lower(settings: Settings, full: Shelf) -> None:
         at = lower(at)
     assert names == ["gpu-80", "gpu-40", "gpu-24", "gpu-16", "gpu-12", "gpu-8"], "never the starter: another world"
     assert lower(settings) is None
-    under = below(tier_called("gpu-12"))
-    assert under is not None and under.name == "gpu-8"
 
 
 @pytest.fixture

@@ -130,8 +130,11 @@ class Loads:
         """The folders and files that the model is made of."""
         if self.is_tier:
             cache = Cache.here()
-            records = (cache.record_of(model) for model in tier_called(self.model).models)
-            return tuple(cache.snapshot(record) for record in records if record is not None)
+            tier = tier_called(self.model)
+            records = (cache.record_of(model) for model in tier.models)
+            places = tuple(cache.snapshot(record) for record in records if record is not None)
+            connector = tier.spec.connector if tier.spec is not None else None
+            return (*places, connector) if isinstance(connector, Path) else places
         bank = file.find(self.model)
         if bank is None:
             return (Path(self.model),)

@@ -43,6 +43,7 @@ class Settings:
     safe_model: str = str(STARTER)  # what stands in when `model` cannot be loaded, with its predictor
     safe_predictor: str = DEFAULT_PREDICTOR
     tier: str = ""  # of nsp_core.tiers: its weights are the model; "": chosen on the page, or what fits and is here
+    connector: str = ""  # a folder with a trained one: the tiers work in unified mode with it
     step_down: bool = True  # when memory is not enough, the next smaller tier goes on
     device: str = PROCESSOR  # what is drawn on: one worker has it at a time, and its lock is named after it
     threads: int = 0  # 0: the libraries decide
@@ -154,6 +155,8 @@ class Settings:
         values["model"] = str(file.find(values.get("model", cls.model)) or values.get("model", cls.model))
         if Path(values["model"]).exists():  # the worker runs in another folder than this process
             values["model"] = str(Path(values["model"]).resolve())
+        if values.get("connector"):
+            values["connector"] = str(Path(values["connector"]).expanduser().resolve())
         made = cls(**values)
         # a person who names the starter wants it, and not what would fit as well
         named = "model" in given or overrides.get("model") is not None

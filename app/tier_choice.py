@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from app.catalogue import say
 from app.models.shelf import Shelf
@@ -59,9 +60,9 @@ def with_tier(settings: Settings, name: str, *, look: Look | None = None, shelf:
     shelf = shelf or Shelf.here()
     look = look or hardware.look
     if name == AUTO:
-        tier = best(look, shelf)
+        tier = best(look, shelf, tiers(settings))
     else:
-        tier = tier_called(name)
+        tier = next((one for one in tiers(settings) if one.name == name), None) or tier_called(name)
         if tier.models:
             check_fit(tier, look())
             if not shelf.has(tier):
@@ -73,19 +74,29 @@ def of_tier(settings: Settings, tier: Tier) -> Settings:
     """The settings with that tier's model, and with the device that it draws on."""
     if tier.spec is None:
         return replace(settings, predictor=DEFAULT_PREDICTOR, model=str(STARTER), device=PROCESSOR)
-    return replace(settings, predictor=TIER_PREDICTOR, model=tier.name, device=_card(settings))
+    return replace(settings, predictor=TIER_PREDICTOR, model=tier.model, device=_card(settings))
 
 
 def _card(settings: Settings) -> str:
     return settings.device if settings.device.startswith(CARD) else CARD
 
 
-def best(look: Look, shelf: Shelf) -> Tier:
+def tiers(settings: Settings) -> tuple[Tier, ...]:
+    """All there are, in unified mode when a connector was given. Raises ConfigError for a folder that holds none."""
+    if not settings.connector:
+        return TIERS
+    folder = Path(settings.connector)
+    if not (folder / "config.json").is_file() or not list(folder.glob("*.safetensors")):
+        raise ConfigError(f"{folder} is no connector: it needs config.json and its safetensors.")
+    return tuple(tier.in_mode("unified", folder) if tier.models else tier for tier in TIERS)
+
+
+def best(look: Look, shelf: Shelf, among: Sequence[Tier]) -> Tier:
     """The largest that fits and is here. The machine is only looked at when there is a choice."""
-    here = [tier for tier in TIERS if tier.models and shelf.has(tier)]
+    here = [tier for tier in among if tier.models and shelf.has(tier)]
     if not here:
         return TIERS[0]
-    enough = fitting(look())
+    enough = fitting(look(), among)
     return next((tier for tier in reversed(here) if tier in enough), TIERS[0])
 
 
@@ -118,7 +129,9 @@ def lower(settings: Settings, shelf: Shelf | None = None) -> Settings | None:
     if tier is None or not tier.models:
         return None
     shelf = shelf or Shelf.here()
-    smaller = [one for one in TIERS[: TIERS.index(tier)] if one.models and shelf.has(one)]
+    among = tiers(settings)
+    at = [one.name for one in among].index(tier.name)
+    smaller = [one for one in among[:at] if one.models and shelf.has(one)]
     return of_tier(settings, smaller[-1]) if smaller else None
 
 

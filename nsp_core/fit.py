@@ -5,6 +5,8 @@ Knows nothing of what is on the disk, nor of how a model is loaded.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from nsp_core.errors import ModelUnavailable
 from nsp_core.hardware import Device, Hardware
 from nsp_core.model.spec import BankSpec
@@ -13,9 +15,9 @@ from nsp_core.tiers import GB, TIERS, Needs, Sizes, Tier, needs
 _BESIDE = 2.0  # GB of the computer's own memory that the page, the system and the loading itself want
 
 
-def fitting(hardware: Hardware) -> tuple[Tier, ...]:
+def fitting(hardware: Hardware, tiers: Iterable[Tier] = TIERS) -> tuple[Tier, ...]:
     """Those that this machine has the memory for, the smallest first. The starter is always among them."""
-    return tuple(one for one in TIERS if one.spec is None or _chosen_by_itself(one, hardware))
+    return tuple(one for one in tiers if one.spec is None or _chosen_by_itself(one, hardware))
 
 
 def largest(hardware: Hardware) -> Tier:
@@ -30,7 +32,7 @@ def check_fit(tier: Tier, hardware: Hardware, *, now: bool = False) -> None:
         return
     if lacks := _lacks(needs(tier.spec), hardware):
         nearest = largest(hardware)
-        instead = f"{nearest.name}, which fits" if nearest != tier else "a smaller one"
+        instead = f"{nearest.name}, which fits" if nearest.name != tier.name else "a smaller one"
         raise ModelUnavailable(f"{tier.name} {lacks}: choose {instead}.")
     card = _card(hardware)
     need = needs(tier.spec).device

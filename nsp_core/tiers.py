@@ -88,10 +88,15 @@ class Tier:
         """What has to be fetched."""
         if self.spec is None:
             return ()
-        bridge = (self.spec.connector,) if isinstance(self.spec.connector, HubModel) else ()
-        return (self.spec.reader, self.spec.drawer, *bridge)
+        return (self.spec.reader, self.spec.drawer)
 
-    def in_mode(self, mode: Mode, connector: Path | HubModel | None = None) -> Tier:
+    @property
+    def model(self) -> str:
+        """What a loader has to be told, in one word; see `tier_called`."""
+        connector = None if self.spec is None else self.spec.connector
+        return self.name if connector is None else f"{self.name}+{connector}"
+
+    def in_mode(self, mode: Mode, connector: Path | None = None) -> Tier:
         """The same banks in the other mode. Raises ConfigError for the starter, and for unified without a connector."""
         if self.spec is None:
             raise ConfigError("The starter has one mode, its own: choose a bigger tier, or leave the mode out.")
@@ -104,6 +109,7 @@ class Tier:
             return self if self.spec.mode == mode else tier_called(self.name)
         spec = replace(self.spec, mode=mode, connector=connector, drawer=LTX)
         figures: dict[str, Any] = {
+            "drawer": self.drawer.removesuffix(", with its own T5"),
             "memory": Figure(needs(spec).device, "computed"),
             "disk": Figure(needs(spec).disk, "computed"),
         }
@@ -250,8 +256,10 @@ TIERS: tuple[Tier, ...] = (
 
 
 def tier_called(name: str) -> Tier:
-    """Raises ConfigError for a name that there is not."""
+    """By its name, or as its `model` says: "gpu-40", or "gpu-40+/folder/of/a/connector" in unified mode. Raises
+    ConfigError for a name that there is not."""
+    plain, _, connector = name.partition("+")
     for one in TIERS:
-        if one.name == name:
-            return one
+        if one.name == plain:
+            return one.in_mode("unified", Path(connector)) if connector else one
     raise ConfigError(f"There is no tier {name!r}; there are {', '.join(one.name for one in TIERS)}.")

@@ -17,11 +17,12 @@ from app.job_report import GivenBack
 from app.loads import Loads
 from app.models.shelf import Shelf
 from app.pages.engine_view import engine_view
+from app.pages.models_view import mode_words
 from app.runner import Runner
 from app.settings import STARTER, Settings
 from app.shortage import OutOfMemory, is_out_of_memory
 from app.store import open_store
-from app.tier_choice import choice, chosen, keep, lower, with_tier
+from app.tier_choice import choice, chosen, keep, lower, tier_of, with_tier
 from app.tier_model import load
 from app.worker import Worker
 from app.worker_process import WorkerProcess
@@ -176,6 +177,32 @@ def test_unified_mode_wants_a_connector() -> None:
     assert tier.memory.obtained == "paper" and tier.seconds is not None and tier.seconds.value == 13.0
     assert "text_encoder/*.safetensors" not in tier.models[1].files
     assert tier.in_mode("cascade") == tier_called("gpu-40")
+
+
+def test_a_connector_of_ones_own(settings: Settings, full: Shelf, tmp_path: Path) -> None:
+    """Tiers work in unified mode with it; whoever loads one is told where it lies."""
+    folder = tmp_path / "bridge"
+    with pytest.raises(ConfigError, match="bridge is no connector: it needs config.json"):
+        chosen(replace(settings, connector=str(folder)), look=lambda: machine(25))
+    folder.mkdir()
+    for name in ("config.json", "model.safetensors"):
+        (folder / name).write_text("{}")
+    found = chosen(replace(settings, connector=str(folder)), look=lambda: machine(25))
+    assert found.model == f"gpu-24+{folder}" and found.is_tier
+    tier, plain = tier_of(found), tier_of(chosen(settings, look=lambda: machine(25)))
+    assert tier is not None and tier.spec is not None and plain is not None and plain.spec is not None
+    assert (tier.spec.mode, tier.spec.connector, plain.spec.mode) == ("unified", folder, "cascade")
+    assert (
+        mode_words(tier.spec)
+        == "without words in between: what it understood guides the drawing (because a trained bridge is there)"
+    )
+    assert mode_words(plain.spec).endswith("(because no trained bridge is there)")
+    down = lower(found)
+    assert down is not None and down.model == f"gpu-16+{folder}"
+    assert with_tier(found, "gpu-8", look=lambda: machine(25)).model == f"gpu-8+{folder}"
+    assert with_tier(found, "starter", look=lambda: machine(25)).is_safe
+    from_environment = Settings.from_environment({"WHATNEXT_CONNECTOR": str(folder)}, data_dir=tmp_path)
+    assert from_environment.connector == str(folder.resolve())
 
 
 def test_pinned_revisions_are_whole_commits() -> None:

@@ -21,7 +21,7 @@ from nsp_core.types import NextScene, SamplingOptions, Scene, SceneRequest, Stor
 from nsp_core.weights.cache import Cache
 from nsp_core.weights.fetch import fetch
 from nsp_core.weights.hub import Hub
-from tests.hub_layout import write_ltx, write_qwen
+from tests.hub_layout import write_connector, write_ltx, write_qwen
 from tests.hub_server import Repo, served
 
 SMALL = {"width": 160, "height": 96, "frames": 9, "steps": 2, "fps": 8, "offload": "group"}  # in turn wants a card
@@ -72,6 +72,17 @@ def test_from_the_hub_to_a_scene(tmp_path: Path) -> None:
     request = SceneRequest(context, "the red ball falls", "cut", SamplingOptions(seed=1, steps=2))
     finished = [item for item in predictor.act(request) if isinstance(item, NextScene)]
     assert finished[0].frames.shape == (9, 96, 160, 3)
+
+
+def test_with_a_connector_of_ones_own(tmp_path: Path) -> None:
+    """T5, which came along, is left where it lies."""
+    write_connector(tmp_path / "bridge")
+    settings = chosen(Settings(data_dir=tmp_path, connector=str(tmp_path / "bridge")))
+    predictor = tier_model.load(settings.model)
+    assert predictor.text_encoder is None  # type: ignore[attr-defined]
+    request = SceneRequest(StoryContext((Scene("a red ball rolls"),)), "it falls", "cut", SamplingOptions(steps=1))
+    finished = [item for item in predictor.act(request) if isinstance(item, NextScene)]
+    assert finished[0].how.startswith("unified: ") and finished[0].frames.shape == (9, 96, 160, 3)
 
 
 def test_what_four_bits_cost_the_fetched_reader() -> None:

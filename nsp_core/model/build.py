@@ -1,4 +1,4 @@
-"""The only place with sizes and hub ids: what each model of ours is made of.
+"""The only place with sizes: what each model of ours is made of, and which published ones are known.
 
 `starter_*` build the small model that is trained here; `tiny_*` the same classes at test size. Weights are random:
 a trained model comes from `NextScenePipeline.from_pretrained`.
@@ -24,10 +24,6 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT, FRAMES, FPS = 160, 96, 17, 8
 LATENT_CHANNELS = 64
 SPATIAL_RATIO, TEMPORAL_RATIO = 16, 4
-
-# https://huggingface.co/<id>: the published weights of the paper's parts
-QWEN_VL_7B = "Qwen/Qwen2.5-VL-7B-Instruct"
-LTX_VIDEO = "Lightricks/LTX-Video"
 
 # Published models that can be put in, by what their own files call them. A reader: the `model_type` of its config.json,
 # and the function that makes its processor of a folder where torchvision is missing. A drawer: the transformer's class

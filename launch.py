@@ -58,6 +58,7 @@ COMMANDS = {
             ("--no-browser", "do not open a browser window"),
             ("--starter PATH", "folder of the model to use, or a bank.json of big ones (default: assets/starter)"),
             ("--tier NAME", "auto (what fits and is here), starter, or a big one: launch.py models list"),
+            ("--connector PATH", "folder of a trained connector: big tiers use it (unified mode)"),
         ),
     ),
     "predict": Command(
@@ -71,7 +72,8 @@ COMMANDS = {
             ("--out DIR", "where clips and the reel are written"),
             ("--json", "print one JSON object as the last line"),
             ("--model PATH", "folder of the model to use, or a bank.json of big ones (default: assets/starter)"),
-            ("--tier NAME", "auto (what fits and is here; the default), starter, or a big one"),
+            ("--tier NAME", "auto (what fits and is here), starter, or a big one (default: as chosen on the page)"),
+            ("--connector PATH", "folder of a trained connector: big tiers use it (unified mode)"),
         ),
     ),
     "train": Command(

@@ -19,6 +19,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from sqlalchemy.exc import OperationalError
@@ -29,7 +30,7 @@ from app.killpoints import reached
 from app.loads import Loads
 from app.predictors import build
 from app.runner import Runner
-from app.settings import Settings
+from app.settings import INLINE, Settings
 from app.store import Store
 from app.store.erasing import finish_erasing
 from app.store.jobs import Job
@@ -78,7 +79,7 @@ class Director(Asking):
         self.store.media.clear_scratch()
         if self.settings.in_process:
             living = [page.id for page in self._pages(within=30)]
-            self.store.jobs.take_over(living, max_attempts=self.settings.max_attempts, device=_INLINE)
+            self.store.jobs.take_over(living, max_attempts=self.settings.max_attempts, device=INLINE)
         else:
             self.worker.take_over()
             self._dismiss_other_models()
@@ -128,9 +129,9 @@ class Director(Asking):
             if self.worker.alive():
                 self._dismiss_other_models()
                 return
+            self.worker.settings = self.engine.settings  # whose device it is that may be lent
             if self.engine.holder() is not None:
-                return  # the device is lent; the watch looks again
-            self.worker.settings = self.engine.settings
+                return  # the watch looks again
             self.worker.take_over()
             if broken := self.engine.broken():
                 self.trouble = broken
@@ -187,10 +188,11 @@ class Director(Asking):
     def run_here(self, job_id: str) -> Job:
         """In-process mode: do a job inside the caller, with the same rows as ever. Returns when it has ended."""
         with self._drawing:
-            if self._runner is None:
-                self._runner = Runner(self.store, self.page_id, self._load_here, closing=self._over.is_set)
+            if self._runner is None or self._runner.settings.model_key != self.engine.settings.model_key:
+                store = replace(self.store, settings=self.engine.settings)  # as they are now, not as at the start
+                self._runner = Runner(store, self.page_id, self._load_here, closing=self._over.is_set)
             closed = self._over.is_set()
-            job = None if closed else self.store.jobs.claim(self.page_id, os.getpid(), _INLINE, only=job_id)
+            job = None if closed else self.store.jobs.claim(self.page_id, os.getpid(), INLINE, only=job_id)
             if job is not None:
                 self._runner.run(job)
         return self.status(job_id)
@@ -201,7 +203,7 @@ class Director(Asking):
         wanted = set(job_ids)
 
         def work() -> None:
-            while (job_id := self.store.jobs.first_of(wanted, _INLINE)) is not None and not self._over.is_set():
+            while (job_id := self.store.jobs.first_of(wanted, INLINE)) is not None and not self._over.is_set():
                 wanted.discard(job_id)
                 try:
                     self.run_here(job_id)
@@ -232,10 +234,10 @@ class Director(Asking):
 
     def _dismiss_other_models(self) -> None:
         """A worker with another model is asked to end, and claims nothing from that moment on."""
-        row = self.worker.row()
-        if row is not None and row.model_key != self.worker.settings.model_key and not row.stop:
-            log.info("a worker with another model has the device; asking it to end")
-            self.store.processes.ask_to_stop(row.id)
+        for row in self.worker.with_other_models():
+            if not row.stop:
+                log.info("a worker with another model is here; asking it to end")
+                self.store.processes.ask_to_stop(row.id)
 
     def expect(self) -> None:
         """Before a job is written: a worker of our model is here or on its way, and no other one will take it."""
@@ -261,7 +263,7 @@ class Director(Asking):
             if self._watching and not alive:
                 self._watching = False
                 self._after_death()
-            if self.store.jobs.has_pending(self.settings.device):
+            if self.store.jobs.has_pending(self.worker.settings.device):
                 self.ensure_worker()
             elif alive:
                 self._watching = True
@@ -286,7 +288,7 @@ class Director(Asking):
             self._early = 0
 
     def _fail_waiting(self, sentence: str) -> None:
-        while (job := self.store.jobs.claim(self.page_id, os.getpid(), self.settings.device)) is not None:
+        while (job := self.store.jobs.claim(self.page_id, os.getpid(), self.worker.settings.device)) is not None:
             with contextlib.suppress(Exception):
                 self.store.jobs.finish(job.id, self.page_id, "failed", error=sentence, error_kind="WorkerLost")
 
@@ -302,6 +304,3 @@ class Director(Asking):
         if stuck or late:
             log.warning("the worker is %s and is killed", "silent" if stuck else "not letting go of a cancelled job")
             self.worker.kill()
-
-
-_INLINE = "inline"

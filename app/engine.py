@@ -11,7 +11,7 @@ from app.catalogue import say
 from app.loads import Loads
 from app.locks import Holder, holder_of, not_predicting, wanted_lock
 from app.settings import Settings
-from app.tier_choice import lower, tier_of
+from app.tier_choice import lower, tier_of, tier_title
 from app.worker_process import WorkerProcess
 
 
@@ -23,7 +23,7 @@ class Engine:
     @property
     def settings(self) -> Settings:
         """What the worker is started with: the model that was asked for; a smaller tier when the memory was not enough
-        for that; or the one that is shipped when it could not be loaded several times in a row."""
+        for that; or, for a folder that could not be loaded several times in a row, the one that is shipped."""
         now = self.fitted
         return now.safe() if self._given_up(now) else now
 
@@ -31,7 +31,7 @@ class Engine:
     def fitted(self) -> Settings:
         """The model that was asked for, or the largest tier below it whose memory has not run short."""
         now = self.asked_for
-        while now.step_down and now.is_tier and Loads(now).record().short and (smaller := lower(now)) is not None:
+        while now.step_down and now.is_tier and Loads(now).record().too_big and (smaller := lower(now)) is not None:
             now = smaller
         return now
 
@@ -40,7 +40,8 @@ class Engine:
         return self._given_up(self.fitted)
 
     def _given_up(self, settings: Settings) -> bool:
-        return not settings.is_safe and Loads(settings).record().given_up
+        """For a tier nobody stands in: the starter knows another world, and would not go on with its stories."""
+        return not settings.is_safe and not settings.is_tier and Loads(settings).record().given_up
 
     def stand_in(self) -> str:
         """Why the model that is shipped stands in for the one that was asked for; "" when it does not."""
@@ -52,10 +53,16 @@ class Engine:
         return (asked.name, now.name) if asked and now and asked != now else None
 
     def broken(self) -> str:
-        """That even the model which stands in for all others cannot be loaded; "" when it can be tried. Trying for ever
-        would only keep people waiting."""
+        """That a model for which nobody stands in cannot be loaded: the starter, or a tier and none below it either; ""
+        when it can be tried. Trying for ever would only keep people waiting."""
         settings = self.settings
-        return say("engine.broken", why=self._why(settings)) if Loads(settings).record().given_up else ""
+        if not Loads(settings).record().given_up:
+            return ""
+        why = self._why(settings)
+        tier = tier_of(settings)
+        if tier is None or not tier.models:
+            return say("engine.broken", why=why)
+        return say("engine.broken_tier", title=tier_title(tier.name), why=why)
 
     def reset(self) -> None:
         """All of it may be tried once more."""

@@ -21,7 +21,10 @@ from typing import Any
 
 from app.settings import Settings
 from app.shortage import is_out_of_memory
+from nsp_core.banks import file
 from nsp_core.errors import WhatNextError
+from nsp_core.tiers import tier_called
+from nsp_core.weights.cache import Cache
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +49,11 @@ class Record:
         return self.failed >= MOST
 
     @property
+    def too_big(self) -> bool:
+        """The memory was not enough, or, as far as one can know, it was that which ended the process each time."""
+        return self.short or (self.given_up and not self.why)
+
+    @property
     def usual(self) -> float | None:
         """What loading usually takes, in seconds."""
         return sorted(self.seconds)[len(self.seconds) // 2] if self.seconds else None
@@ -56,6 +64,7 @@ class Loads:
         self.path = settings.run_dir / NAME
         self.key = settings.model_key
         self.model = settings.model
+        self.is_tier = settings.is_tier
 
     def record(self) -> Record:
         """As it is now. Failures of a folder that was changed since do not count."""
@@ -117,11 +126,29 @@ class Loads:
         partial.write_text(json.dumps(entries, indent=1), encoding="utf-8")
         os.replace(partial, self.path)
 
-    def _signature(self) -> str:
-        """Changes when somebody mends the folder."""
-        folder = Path(self.model)
+    def _places(self) -> tuple[Path, ...]:
+        """The folders and files that the model is made of."""
+        if self.is_tier:
+            cache = Cache.here()
+            tier = tier_called(self.model)
+            records = (cache.record_of(model) for model in tier.models)
+            places = tuple(cache.snapshot(record) for record in records if record is not None)
+            connector = tier.spec.connector if tier.spec is not None else None
+            return (*places, connector) if isinstance(connector, Path) else places
+        bank = file.find(self.model)
+        if bank is None:
+            return (Path(self.model),)
         try:
-            files = [path.stat() for path in (folder, *sorted(folder.rglob("*"))) if path.is_file()]
+            spec = file.read(bank)
+        except WhatNextError:
+            return (bank,)
+        return (bank, *file.folders(spec), *((spec.single_file,) if spec.single_file else ()))
+
+    def _signature(self) -> str:
+        """Changes when somebody mends what the model is made of."""
+        try:
+            found = [path for place in self._places() for path in (place, *sorted(place.rglob("*")))]
+            stats = [path.stat() for path in found if path.is_file()]
         except OSError:
             return ""
-        return f"{len(files)} {sum(file.st_size for file in files)} {max((f.st_mtime_ns for f in files), default=0)}"
+        return f"{len(stats)} {sum(one.st_size for one in stats)} {max((one.st_mtime_ns for one in stats), default=0)}"

@@ -45,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--no-browser", action="store_true", help="do not open a browser window")
     made.add_argument("--starter", type=Path, help=f"folder of the model to use, or a bank.json (default: {STARTER})")
     made.add_argument("--tier", help="auto (what fits and is here), starter, or a big one: launch.py models list")
+    made.add_argument("--connector", type=Path, help="folder of a trained connector: big tiers use it (unified mode)")
     made.add_argument("--examples", type=Path, help=argparse.SUPPRESS)  # tests bring their own
     made.add_argument("--steps", type=int, help=argparse.SUPPRESS)  # tests draw with few steps
     return made
@@ -63,6 +64,7 @@ def main(argv: list[str] | None = None) -> int:
             model=arguments.starter,
             filter="off" if arguments.no_filter else None,
             tier=arguments.tier,
+            connector=arguments.connector,
         )
         if arguments.get_filter:
             return get_filter(settings)

@@ -83,7 +83,10 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--seed", type=int, default=7, metavar="N", help="seed of the first take (default: 7)")
     made.add_argument("--out", type=Path, required=True, metavar="DIR", help="where clips and the reel are written")
     made.add_argument("--json", action="store_true", help="print one JSON object as the last line")
-    made.add_argument("--tier", help="auto (what fits and is here; the default), starter, or a big one")
+    made.add_argument(
+        "--tier", help="auto (what fits and is here), starter, or a big one (default: as chosen on the page)"
+    )
+    made.add_argument("--connector", type=Path, help="folder of a trained connector: big tiers use it (unified mode)")
     made.add_argument(
         "--model",
         "--starter",
@@ -135,7 +138,9 @@ def tell(arguments: argparse.Namespace) -> dict[str, Any]:
     from app.predictors import build, canvas_of, check
     from app.tier_choice import chosen
 
-    settings = chosen(Settings.from_environment(model=arguments.starter, tier=arguments.tier))
+    settings = chosen(
+        Settings.from_environment(model=arguments.starter, tier=arguments.tier, connector=arguments.connector)
+    )
     if settings.predictor == DEFAULT_PREDICTOR:
         check(settings.model)  # again in loading, but that takes seconds to begin
     predictor = build(settings.predictor, settings.model)

@@ -13,9 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from app.shortage import OutOfMemory, is_out_of_memory
+from nsp_core import hardware
 from nsp_core.banks import file
 from nsp_core.checkpoint import check_folder
 from nsp_core.errors import CheckpointMismatch, ConfigError, ModelUnavailable, WhatNextError
+from nsp_core.fit import check_folders
 from nsp_core.types import Predictor
 
 log = logging.getLogger(__name__)
@@ -45,16 +48,16 @@ def load(spec: str) -> Predictor:
         from nsp_core.pipeline import NextScenePipeline
 
         return NextScenePipeline.from_pretrained(spec)
-    except (WhatNextError, MemoryError):
+    except WhatNextError:
         raise
     except ImportError as error:
         raise ModelUnavailable(
             f"The model cannot be loaded without the package {error.name or error}: run python launch.py again."
         ) from error
     except Exception as error:
+        if is_out_of_memory(error):
+            raise OutOfMemory("There is not enough memory for the model: close other programs.") from error
         log.info("the model folder %s does not load", spec, exc_info=True)
-        if "out of memory" in str(error).lower():
-            raise ModelUnavailable("There is not enough memory for the model: close other programs.") from error
         cause = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise CheckpointMismatch(
             f"The model folder {spec} is damaged or of another version ({cause}): copy the whole folder again."
@@ -62,10 +65,11 @@ def load(spec: str) -> Predictor:
 
 
 def check(spec: str) -> None:
-    """Whether `spec` names a model at all, and what is missing if it is not whole."""
+    """Whether `spec` names a model at all, what is missing if it is not whole, and whether a big one fits here."""
     bank = file.find(spec)
     if bank is not None:
-        file.read(bank)
+        banks = file.read(bank)
+        check_folders(banks, file.sizes(banks), hardware.look(), str(bank))
     elif not Path(spec).is_dir():
         raise ModelUnavailable(
             f"There is no model folder {spec}: get the whole checkout again, or name another one with --starter."

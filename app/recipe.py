@@ -52,7 +52,7 @@ def surroundings(predictor: Predictor, *, device: str, threads: int) -> dict[str
     return {
         "adapter": getattr(predictor, "adapter", None),
         "adapter_strength": getattr(predictor, "adapter_strength", None),
-        "device": device,
+        "device": getattr(predictor, "draws_on", device),  # a model that finds its device by itself says which
         "threads": int(torch.get_num_threads()) if torch is not None else threads,
         "dtype": str(getattr(predictor, "dtype", "unknown")).removeprefix("torch."),
         "versions_json": json.dumps({**dict(_versions()), **({"mode": how} if how else {})}),

@@ -121,10 +121,14 @@ class Runner:
         sentence = "There was not enough memory for this: close other programs or choose a smaller model."
         if smaller is None:
             return self._end(job, "failed", error, sentence=sentence)
+        name = smaller.model.partition("+")[0]
         if not self.settings.step_down:
-            return self._end(job, "failed", error, sentence=f"{sentence} {smaller.model} is the next smaller one here.")
+            return self._end(job, "failed", error, sentence=f"{sentence} {name} is the next smaller one here.")
         Loads(self.settings).ran_short(sentence)
         self.predictor = None
+        if self.settings.in_process:  # nobody would look at the job again
+            sentence = f"There was not enough memory for this: ask again, and the smaller {name} does it."
+            return self._end(job, "failed", error, sentence=sentence)
         with contextlib.suppress(Gone):
             self.store.jobs.give_back(job.id, self.worker_id)
 

@@ -20,6 +20,10 @@ ROOT = Path(__file__).resolve().parents[1]
 STARTER = ROOT / "assets" / "starter"
 DEFAULT_PREDICTOR = "app.predictors:load"
 TIER_PREDICTOR = "app.tier_model:load"
+PROCESSOR, CARD = "cpu", "cuda"  # devices: the starter draws on the one, the tiers above it on the other
+STARTER_TIER = "starter"
+BOTH_NAMED = "A model folder and a tier were both named: name one of the two."
+INLINE = "inline"  # stands where a device does for jobs that a page does itself
 
 
 def default_data_dir() -> Path:
@@ -39,8 +43,9 @@ class Settings:
     safe_model: str = str(STARTER)  # what stands in when `model` cannot be loaded, with its predictor
     safe_predictor: str = DEFAULT_PREDICTOR
     tier: str = ""  # of nsp_core.tiers: its weights are the model; "": chosen on the page, or what fits and is here
+    connector: str = ""  # a folder with a trained one: the tiers work in unified mode with it
     step_down: bool = True  # when memory is not enough, the next smaller tier goes on
-    device: str = "cpu"
+    device: str = PROCESSOR  # what is drawn on: one worker has it at a time, and its lock is named after it
     threads: int = 0  # 0: the libraries decide
     language: str = "en"  # of the page: a file in app/languages, or the path of one
     in_process: bool = False  # ZeroGPU: jobs run inside the event handler, no worker process
@@ -114,13 +119,18 @@ class Settings:
         return (self.predictor, self.model) == (self.safe_predictor, self.safe_model)
 
     @property
+    def is_starter(self) -> bool:
+        """Whether the model is the one that came with the program, which is what stands here when nothing was named."""
+        return (self.predictor, self.model) == (DEFAULT_PREDICTOR, str(STARTER))
+
+    @property
     def is_tier(self) -> bool:
         """Whether the model is a tier's published weights; `model` is its name then."""
         return self.predictor == TIER_PREDICTOR
 
     def safe(self) -> Settings:
         """The same with the model that is shipped."""
-        return replace(self, predictor=self.safe_predictor, model=self.safe_model)
+        return replace(self, predictor=self.safe_predictor, model=self.safe_model, device=PROCESSOR)
 
     def make_folders(self) -> None:
         for folder in (self.data_dir, self.media_dir, self.previews_dir, self.locks_dir, self.logs_dir, self.run_dir):
@@ -145,7 +155,16 @@ class Settings:
         values["model"] = str(file.find(values.get("model", cls.model)) or values.get("model", cls.model))
         if Path(values["model"]).exists():  # the worker runs in another folder than this process
             values["model"] = str(Path(values["model"]).resolve())
-        return cls(**values)
+        if values.get("connector"):
+            values["connector"] = str(Path(values["connector"]).expanduser().resolve())
+        made = cls(**values)
+        # a person who names the starter wants it, and not what would fit as well
+        named = "model" in given or overrides.get("model") is not None
+        if not named or not made.is_starter:
+            return made
+        if made.tier not in ("", STARTER_TIER):
+            raise ConfigError(BOTH_NAMED)
+        return replace(made, tier=STARTER_TIER)
 
 
 def _typed(given: Mapping[str, Any], source: str) -> dict[str, Any]:

@@ -24,7 +24,12 @@ def load(name: str) -> Predictor:
     tier = tier_called(name)
     if tier.spec is None:
         raise ModelUnavailable("The starter is no bank: name its folder instead.")
-    check_fit(tier, hardware.look(), now=True)
+    here = hardware.look()
+    check_fit(tier, here)
+    try:
+        check_fit(tier, here, now=True)
+    except ModelUnavailable as error:
+        raise OutOfMemory(str(error)) from None  # it would fit: a smaller one may do while others hold the memory
     cache = Cache.here()
     for model in tier.models:
         cache.folder_of(model)

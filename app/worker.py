@@ -99,7 +99,7 @@ class Worker:
             self.pulse.working_on(None)
             if runner.predictor is None and self.loads.record().given_up:
                 return "the model cannot be loaded"
-            if self.settings.step_down and self.loads.record().short and lower(self.settings) is not None:
+            if self._smaller_one_goes_on():
                 return "the memory is not enough for this tier"  # the page starts another with a smaller one
             log.info("job %s: ended after %.2f s", job.id, time.monotonic() - started)
 
@@ -114,13 +114,16 @@ class Worker:
     def closing(self) -> bool:
         return self.signalled or self.pulse.stop_asked.is_set()
 
+    def _smaller_one_goes_on(self) -> bool:
+        return self.settings.step_down and self.loads.record().too_big and lower(self.settings) is not None
+
     def _load(self) -> Predictor:
-        """Raises GivenBack when it fails and there is another model to stand in for it: the job waits for that."""
+        """Raises GivenBack when it fails and another model may do the job, which waits for that."""
         try:
             with self.loads.attempt():
                 predictor = build(self.settings.predictor, self.settings.model)
         except Exception:
-            if self.settings.is_safe:
+            if self.settings.is_safe or (self.settings.is_tier and not self._smaller_one_goes_on()):
                 raise  # nobody stands in: whoever asked is told why
             log.exception("%s cannot be loaded", self.settings.model)
             time.sleep(self.settings.worker_poll_idle)

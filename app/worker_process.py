@@ -19,7 +19,7 @@ from typing import Any
 from app.killpoints import reached
 from app.loads import Loads
 from app.locks import PREDICTING, FileLock, device_lock, holder_of, is_held
-from app.settings import ROOT
+from app.settings import INLINE, ROOT
 from app.store import Store
 from app.store.processes import Process
 
@@ -34,9 +34,13 @@ class WorkerProcess:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.settings = store.settings
-        self.lock_path = device_lock(self.settings.locks_dir, self.settings.device)
         self.child: subprocess.Popen[bytes] | None = None
         self.started_at = 0.0
+
+    @property
+    def lock_path(self) -> Path:
+        """Of the device that the model draws on; another model may draw on another one."""
+        return device_lock(self.settings.locks_dir, self.settings.device)
 
     @property
     def log_path(self) -> Path:
@@ -75,20 +79,31 @@ class WorkerProcess:
 
     def row(self) -> Process | None:
         """What the living worker last said of itself; None while it has not spoken."""
-        rows = self.store.processes.living("worker", within=3600, device=self.settings.device)
-        if self.child is not None and self.child.poll() is None:
-            rows = tuple(row for row in rows if row.pid == self.child.pid) or rows
-        return rows[0] if rows else None
+        rows = self.store.processes.living("worker", within=3600)
+        here = tuple(row for row in rows if row.device == self.settings.device)
+        if self.child is not None and self.child.poll() is None:  # perhaps still with an earlier model, elsewhere
+            here = tuple(row for row in rows if row.pid == self.child.pid) or here
+        return here[0] if here else None
+
+    def with_other_models(self) -> tuple[Process, ...]:
+        """Living workers that would do our jobs with another model, on whatever device. (A dead one that never said
+        goodbye is among them for an hour, and does no harm.)"""
+        rows = self.store.processes.living("worker", within=3600)
+        return tuple(row for row in rows if row.model_key != self.settings.model_key)
 
     def take_over(self) -> tuple[str, ...]:
-        """Interrupt what a dead worker was doing. Holds the device's lock meanwhile, so that it surely is dead."""
-        lock = FileLock(self.lock_path)
-        if not lock.acquire():
-            return ()
-        try:
-            return self.store.jobs.take_over((), max_attempts=self.settings.max_attempts, device=self.settings.device)
-        finally:
-            lock.release()
+        """Interrupt what dead workers were doing, also with an earlier model on another device. Holds each device's
+        lock meanwhile, so that they surely are dead."""
+        lost: list[str] = []
+        for device in self.store.jobs.devices() - {INLINE}:  # what a page does itself is its own affair
+            lock = FileLock(device_lock(self.settings.locks_dir, device))
+            if not lock.acquire():
+                continue
+            try:
+                lost += self.store.jobs.take_over((), max_attempts=self.settings.max_attempts, device=device)
+            finally:
+                lock.release()
+        return tuple(lost)
 
     def kill(self) -> None:
         """At once, whatever it does; the memory of its device is free for certain."""

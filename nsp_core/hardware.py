@@ -8,13 +8,14 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 Kind = Literal["cuda", "mps", "cpu"]
 
-_ASK_NVIDIA = ("nvidia-smi", "--query-gpu=name,memory.total,memory.free", "--format=csv,noheader,nounits")
+_ASK_NVIDIA = ("nvidia-smi", "--query-gpu=index,uuid,name,memory.total,memory.free", "--format=csv,noheader,nounits")
 _PATIENCE = 5.0  # seconds for nvidia-smi, which may have to wake a driver
 
 
@@ -42,7 +43,8 @@ class Hardware:
 
 
 def look(nvidia: tuple[str, ...] = _ASK_NVIDIA) -> Hardware:
-    """What is here now. A graphics card whose driver does not answer is not here."""
+    """What is here now. A graphics card whose driver does not answer is not here, nor is one that CUDA_VISIBLE_DEVICES
+    keeps from programs."""
     import psutil
 
     memory = psutil.virtual_memory()
@@ -59,12 +61,33 @@ def _nvidia_cards(command: tuple[str, ...]) -> tuple[Device, ...]:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE, check=True)
     except (OSError, subprocess.SubprocessError):
         return ()
-    cards = []
+    cards: dict[tuple[str, str], Device] = {}  # by index and uuid
     for line in done.stdout.splitlines():
-        name, total, free = (part.strip() for part in line.rsplit(",", 2))
+        if line.count(",") < 4:
+            continue  # a remark ("No devices were found")
+        index, uuid, rest = (part.strip() for part in line.split(",", 2))
+        name, total, free = (part.strip() for part in rest.rsplit(",", 2))
         if total.isdigit() and free.isdigit():  # "[N/A]" on boards that share the machine's memory
-            cards.append(Device("cuda", name, int(total) * 2**20, int(free) * 2**20))
-    return tuple(sorted(cards, key=lambda card: -card.memory))
+            cards[index, uuid] = Device("cuda", name, int(total) * 2**20, int(free) * 2**20)
+    return tuple(sorted(_visible(cards, os.environ.get("CUDA_VISIBLE_DEVICES")), key=lambda card: -card.memory))
+
+
+def _visible(cards: Mapping[tuple[str, str], Device], named: str | None) -> Iterator[Device]:
+    """As CUDA reads the variable (CUDA C++ Programming Guide, "CUDA Environment Variables"): numbers or beginnings of
+    uuids, and nothing counts after the first that there is not. Numbers are nvidia-smi's here, which are CUDA's own
+    where all cards are alike or CUDA_DEVICE_ORDER is PCI_BUS_ID."""
+    if named is None:
+        yield from cards.values()
+        return
+    for one in (part.strip() for part in named.split(",")):
+        found = [
+            card
+            for (index, uuid), card in cards.items()
+            if one == index or (one[:4] == "GPU-" and uuid[: len(one)] == one)
+        ]
+        if not found:
+            return
+        yield found[0]
 
 
 def _processor_name() -> str:

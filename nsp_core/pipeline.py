@@ -19,7 +19,7 @@ from diffusers import DiffusionPipeline
 from torch import Tensor
 
 from nsp_core import checkpoint, flow, prompts
-from nsp_core.errors import Cancelled, UserError
+from nsp_core.errors import Cancelled, GeometryError, UserError
 from nsp_core.judges import Verdict
 from nsp_core.language import Language
 from nsp_core.latents import (
@@ -234,7 +234,13 @@ class NextScenePipeline(DiffusionPipeline):
         return SamplingOptions(steps, guidance, shift, options.seed, options.preview_every)
 
     def check_frames(self, frames: Frames) -> Frames:
+        """Raises GeometryError for pictures of another size: those of a story that another model drew."""
         expected = (self.config.height, self.config.width, 3)
+        if frames.ndim == 4 and frames.shape[3:] == (3,) and frames.shape[1:] != expected:
+            raise GeometryError(
+                f"The pictures of this story are {frames.shape[2]}x{frames.shape[1]}, and this model draws "
+                f"{expected[1]}x{expected[0]}: choose the model that drew them, or begin a new story."
+            )
         if frames.ndim != 4 or frames.shape[1:] != expected or frames.dtype != np.uint8 or not len(frames):
             raise UserError(
                 f"Frames must be uint8 (T, {expected[0]}, {expected[1]}, 3), got {frames.dtype} {frames.shape}."

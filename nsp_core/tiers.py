@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from nsp_core.errors import ConfigError
-from nsp_core.hardware import Device
 from nsp_core.model.spec import BankSpec, HubModel, Mode
 
 GB = 10**9
@@ -70,9 +69,6 @@ class Tier:
     """`memory` in GB on the device and `host` in GB of the computer's own; `disk` in GB; `seconds` for a scene of the
     tier's own size (None: not known). `card`: the GB of the smallest card that it is chosen for by itself; a person may
     try it on less, as long as `memory` says that it can be. `spec` None: the model that ships, which no banks make up.
-
-    `published`: whether weights for it can be had by anybody. In cascade mode they can; unified mode also wants our
-    connector, which nobody has trained at this size yet.
     """
 
     name: str
@@ -83,7 +79,6 @@ class Tier:
     disk: Figure
     seconds: Figure | None
     needs_cuda: bool
-    published: bool
     spec: BankSpec | None = None
     host: float = 0.0
     card: int = 0
@@ -93,15 +88,15 @@ class Tier:
         """What has to be fetched."""
         if self.spec is None:
             return ()
-        bridge = (self.spec.connector,) if isinstance(self.spec.connector, HubModel) else ()
-        return (self.spec.reader, self.spec.drawer, *bridge)
+        return (self.spec.reader, self.spec.drawer)
 
-    def fits(self, device: Device) -> bool:
-        if self.needs_cuda and device.kind != "cuda":
-            return False
-        return max(self.memory.value, self.card) * GB <= device.memory
+    @property
+    def model(self) -> str:
+        """What a loader has to be told, in one word; see `tier_called`."""
+        connector = None if self.spec is None else self.spec.connector
+        return self.name if connector is None else f"{self.name}+{connector}"
 
-    def in_mode(self, mode: Mode, connector: Path | HubModel | None = None) -> Tier:
+    def in_mode(self, mode: Mode, connector: Path | None = None) -> Tier:
         """The same banks in the other mode. Raises ConfigError for the starter, and for unified without a connector."""
         if self.spec is None:
             raise ConfigError("The starter has one mode, its own: choose a bigger tier, or leave the mode out.")
@@ -114,6 +109,7 @@ class Tier:
             return self if self.spec.mode == mode else tier_called(self.name)
         spec = replace(self.spec, mode=mode, connector=connector, drawer=LTX)
         figures: dict[str, Any] = {
+            "drawer": self.drawer.removesuffix(", with its own T5"),
             "memory": Figure(needs(spec).device, "computed"),
             "disk": Figure(needs(spec).disk, "computed"),
         }
@@ -131,28 +127,53 @@ class Needs:
     disk: float
 
 
-def needs(spec: BankSpec) -> Needs:
-    """Computed from the parts: the largest stage where one follows the other, their sum where all stay.
+@dataclass(frozen=True)
+class Sizes:
+    """GB of each part as `BankSpec` keeps it, in its dtype or in four bits; and of all their files."""
+
+    reader: float
+    text: float
+    transformer: float
+    autoencoder: float
+    connector: float
+    disk: float
+
+
+def published(spec: BankSpec) -> Sizes:
+    """Of the models on the hub; a reader that is not known is taken for the larger one."""
+    bits = 1 if spec.four_bits else 0
+    wide = 2.0 if spec.dtype == "float32" else 1.0
+    words = spec.mode == "cascade"
+    return Sizes(
+        _READER.get(spec.reader.repo, _READER[QWEN_7B.repo])[bits] * (1.0 if bits else wide),
+        _T5[bits] * (1.0 if bits else wide) if words else 0.0,
+        _TRANSFORMER * wide,
+        _AUTOENCODER * wide,
+        0.0 if words else _CONNECTOR * wide,
+        _ON_DISK.get(spec.reader.repo, 16.6) + _ON_DISK["ltx"] + (_ON_DISK["t5"] if words else 0.0),
+    )
+
+
+def needs(spec: BankSpec, sizes: Sizes | None = None) -> Needs:
+    """Computed from the parts: the largest stage where one follows the other, their sum where all stay. `sizes` None:
+    those of the published models.
 
     The stages: loading (bitsandbytes puts what is in 4 bits onto the card at once); the reader reads and writes; T5
     reads that (cascade); the transformer draws and the autoencoder decodes. With "group" all parts but the
     transformer's layers stay on the card.
     """
     bits = 1 if spec.four_bits else 0
-    wide = 2.0 if spec.dtype == "float32" else 1.0
-    size = 1.0 if bits else wide
-    reader = _READER.get(spec.reader.repo, _READER[QWEN_7B.repo])[bits] * size
-    text = _T5[bits] * size if spec.mode == "cascade" else 0.0
-    drawer = (_TRANSFORMER + _AUTOENCODER + (_CONNECTOR if spec.mode == "unified" else 0.0)) * wide
-    room = _room_for(spec) * wide
-    disk = _ON_DISK.get(spec.reader.repo, 16.6) + _ON_DISK["ltx"] + (_ON_DISK["t5"] if spec.mode == "cascade" else 0.0)
+    has = published(spec) if sizes is None else sizes
+    drawer = has.transformer + has.autoencoder + has.connector
+    room = _room_for(spec) * (2.0 if spec.dtype == "float32" else 1.0)
+    everything, disk = has.reader + has.text + drawer, round(has.disk, 1)
     if spec.offload == "none":
-        return Needs(round(reader + text + drawer + room, 1), 0.0, round(disk, 1))
+        return Needs(round(everything + room, 1), 0.0, disk)
     if spec.offload == "group":
-        transformer = (_TRANSFORMER - _BLOCKS_AT_ONCE) * wide
-        return Needs(round(reader + text + drawer - transformer + room, 1), round(transformer, 1), round(disk, 1))
-    stages = [reader + text if bits else 0.0, reader + _READING[bits], text + 0.5, drawer + room]
-    return Needs(round(max(stages), 1), round(reader + text + drawer, 1), round(disk, 1))
+        away = has.transformer * (1 - _BLOCKS_AT_ONCE / _TRANSFORMER)
+        return Needs(round(everything - away + room, 1), round(away, 1), disk)
+    stages = [has.reader + has.text if bits else 0.0, has.reader + _READING[bits], has.text + 0.5, drawer + room]
+    return Needs(round(max(stages), 1), round(everything, 1), disk)
 
 
 def _room_for(spec: BankSpec) -> float:
@@ -179,7 +200,6 @@ def _big(name: str, reader: str, model: HubModel, seconds: Figure, **how: Any) -
         Figure(need.disk, "computed"),
         seconds,
         needs_cuda=True,
-        published=True,
         spec=spec,
         host=need.host,
         card=int(name.removeprefix("gpu-")),
@@ -196,7 +216,6 @@ TIERS: tuple[Tier, ...] = (
         Figure(0.03, "measured"),
         Figure(1.6, "measured"),  # two cores of a server processor: python launch.py bench
         needs_cuda=False,
-        published=True,
     ),
     _big(
         "gpu-8",
@@ -237,8 +256,10 @@ TIERS: tuple[Tier, ...] = (
 
 
 def tier_called(name: str) -> Tier:
-    """Raises ConfigError for a name that there is not."""
+    """By its name, or as its `model` says: "gpu-40", or "gpu-40+/folder/of/a/connector" in unified mode. Raises
+    ConfigError for a name that there is not."""
+    plain, _, connector = name.partition("+")
     for one in TIERS:
-        if one.name == name:
-            return one
+        if one.name == plain:
+            return one.in_mode("unified", Path(connector)) if connector else one
     raise ConfigError(f"There is no tier {name!r}; there are {', '.join(one.name for one in TIERS)}.")

@@ -8,42 +8,26 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict
 
-from nsp_core.model.spec import HubModel
+from nsp_core.model.spec import FourBitError, HubModel
 from nsp_core.tiers import TIERS
 from nsp_core.weights.cache import Cache
 
 _NAME = "four_bits.json"
 
 
-@dataclass(frozen=True)
-class FourBits:
-    """Relative distances and cosines, as in nsp_core.model.quantised.FourBitError."""
-
-    at_queries: float
-    cosine_at_queries: float
-    at_connector: float
-    cosine_at_connector: float
-    scenes: int
-    trained: bool
-
-    @property
-    def words(self) -> str:
-        """One sentence."""
-        bridge = "" if self.trained else " (one that was never trained; there is no other yet)"
-        return (
-            f"in 4 bits its states differ from those in 16 by {self.at_queries:.1%} at the queries (cosine "
-            f"{self.cosine_at_queries:.4f}) and by {self.at_connector:.1%} at the output of the connector{bridge} "
-            f"(cosine {self.cosine_at_connector:.4f}), over {self.scenes} scenes."
-        )
-
-    def json(self) -> dict[str, Any]:
-        return asdict(self)
+def four_bit_words(error: FourBitError) -> str:
+    """One sentence."""
+    bridge = "" if error.trained else " (one that was never trained; there is no other yet)"
+    return (
+        f"in 4 bits its states differ from those in 16 by {error.at_queries:.1%} at the queries (cosine "
+        f"{error.cosine_at_queries:.4f}) and by {error.at_connector:.1%} at the output of the connector{bridge} "
+        f"(cosine {error.cosine_at_connector:.4f}), over {error.scenes} scenes."
+    )
 
 
-def four_bit_error(cache: Cache, model: HubModel, *, fresh: bool = False) -> FourBits | None:
+def four_bit_error(cache: Cache, model: HubModel, *, fresh: bool = False) -> FourBitError | None:
     """What was measured of this commit; `fresh`: measure it now. None for what is no reader, or was not measured."""
     if model not in {tier.spec.reader for tier in TIERS if tier.spec is not None}:
         return None
@@ -54,13 +38,13 @@ def four_bit_error(cache: Cache, model: HubModel, *, fresh: bool = False) -> Fou
     if fresh:
         from nsp_core.model.quantised import measure_folder
 
-        made = FourBits(**asdict(measure_folder(cache.folder_of(model))))
+        made = measure_folder(cache.folder_of(model))
         partial = path.with_suffix(f".{os.getpid()}.partial")
-        partial.write_text(json.dumps({"commit": record.commit, **made.json()}), encoding="utf-8")
+        partial.write_text(json.dumps({"commit": record.commit, **asdict(made)}), encoding="utf-8")
         os.replace(partial, path)
         return made
     with contextlib.suppress(OSError, ValueError, TypeError):
         given = json.loads(path.read_text(encoding="utf-8"))
         if given.pop("commit") == record.commit:
-            return FourBits(**given)
+            return FourBitError(**given)
     return None

@@ -18,17 +18,16 @@ Exit codes: 0 done, 1 it could not be had or is damaged, 2 the name cannot be us
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 import time
 from collections.abc import Iterable
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any
 
 from app.checkup.finding import in_bytes
-from app.models.four_bits import four_bit_error
+from app.models.four_bits import four_bit_error, four_bit_words
 from app.models.line import Line
-from app.models.shelf import Item, Shelf
+from app.models.shelf import Item, Shelf, free_beside
 from app.terminal import EXIT_FAILED, OneSentenceParser, run, tell
 from nsp_core import hardware
 from nsp_core.errors import UserError
@@ -138,7 +137,7 @@ def check(names: list[str], *, four_bits: bool = False) -> dict[str, Any]:
             )
         cost = four_bit_error(shelf.cache, item.model, fresh=four_bits and verdict.good)
         if cost is not None:
-            tell(f"{item.name}: {cost.words}")
+            tell(f"{item.name}: {four_bit_words(cost)}")
         answers.append(
             {
                 "name": item.name,
@@ -146,7 +145,7 @@ def check(names: list[str], *, four_bits: bool = False) -> dict[str, Any]:
                 "files": verdict.files,
                 "damaged": list(verdict.damaged),
                 "lacking": list(verdict.lacking),
-                "four_bits": cost.json() if cost else None,
+                "four_bits": asdict(cost) if cost else None,
             }
         )
     if not items:
@@ -172,11 +171,6 @@ def plain(item: Item) -> dict[str, Any]:
         "size": state.size or None,
         "tiers": list(item.tiers),
     }
-
-
-def free_beside(folder: Path) -> int:
-    """Bytes that are free on the disk of a folder that may not be there yet."""
-    return shutil.disk_usage(next(path for path in (folder, *folder.parents) if path.exists())).free
 
 
 if __name__ == "__main__":

@@ -5,9 +5,11 @@ A person names weights by their repository, by its last part, or by the tier tha
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from nsp_core.errors import UserError
 from nsp_core.model.spec import HubModel
@@ -17,7 +19,7 @@ from nsp_core.weights.cache import Cache, State
 
 @dataclass(frozen=True)
 class Item:
-    """One repository of weights. `expected`: GB on the disk, for one that the hub was never asked about."""
+    """One repository of weights, and the names of the tiers that it is for."""
 
     model: HubModel
     state: State
@@ -75,3 +77,8 @@ class Shelf:
 
 def _short(name: str) -> str:
     return name.rpartition("/")[2].lower()
+
+
+def free_beside(folder: Path) -> int:
+    """Bytes that are free on the disk of a folder that may not be there yet."""
+    return shutil.disk_usage(next(path for path in (folder, *folder.parents) if path.exists())).free

@@ -7,6 +7,7 @@ from typing import Any
 from app.catalogue import say
 from app.director import Director
 from app.pages.progress import waking_text
+from app.tier_choice import tier_title
 
 
 def engine_view(director: Director) -> dict[str, Any]:
@@ -18,7 +19,7 @@ def engine_view(director: Director) -> dict[str, Any]:
     why = engine.stand_in()
     note = {"note": say("engine.stands_in", why=why), "again": say("engine.other_again")} if why else {}
     if not why and (down := engine.stepped_down()):
-        asked, now = (say("machine.tier_" + name.replace("-", "_")) for name in down)
+        asked, now = map(tier_title, down)
         note = {"note": say("engine.stepped_down", asked=asked, now=now), "again": say("engine.other_again")}
     if held_up := engine.held_up():
         return _state("lent", say("engine.lent_briefly"), held_up, waking=True, **note)

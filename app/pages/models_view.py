@@ -14,13 +14,26 @@ from app.models.fetching import Report
 from app.models.four_bits import four_bit_error
 from app.models.line import time_words
 from app.models.shelf import Item, Shelf
+from app.tier_choice import tier_title
+from nsp_core.model.spec import BankSpec
 from nsp_core.tiers import GB, TIERS, Figure, Tier
 
 
-def tiers_view(shelf: Shelf, enough: Iterable[Tier], current: Tier | None, *, may: bool) -> list[dict[str, Any]]:
-    """`enough`: the tiers that fit; `current`: what is asked for now; `may`: whether whoever asks may change it."""
+def tiers_view(
+    shelf: Shelf, tiers: Iterable[Tier], enough: Iterable[Tier], current: Tier | None, *, may: bool
+) -> list[dict[str, Any]]:
+    """`enough`: those of `tiers` that fit; `current`: what is asked for now; `may`: whether whoever asks may change
+    it."""
     enough = tuple(enough)
-    return [_tier(one, shelf, fits=one in enough, current=one == current, may=may) for one in TIERS]
+    return [_tier(one, shelf, fits=one in enough, current=one == current, may=may) for one in tiers]
+
+
+def mode_words(spec: BankSpec | None) -> str:
+    """How banks work together, and why so; "" for the starter, which has one way."""
+    if spec is None:
+        return ""
+    why = "bridge" if spec.mode == "unified" else "asked" if spec.connector is not None else "no_bridge"
+    return f"{say('machine.mode_' + spec.mode)} ({say('machine.why_' + why)})"
 
 
 def _tier(tier: Tier, shelf: Shelf, *, fits: bool, current: bool, may: bool) -> dict[str, Any]:
@@ -46,7 +59,7 @@ def _tier(tier: Tier, shelf: Shelf, *, fits: bool, current: bool, may: bool) -> 
         "memory": figure(tier.memory),
         "disk": figure(tier.disk),
         "seconds": figure(tier.seconds) if tier.seconds else None,
-        "mode": say("machine.mode_" + tier.spec.mode) if tier.spec else "",
+        "mode": mode_words(tier.spec),
         "fits": fits,
         "current": current,
         "verdict": verdict,
@@ -100,7 +113,7 @@ def fetch_view(report: Report | None, *, may: bool) -> dict[str, Any] | None:
 
 def _title(name: str) -> str:
     """A tier's, or the name of a repository."""
-    return say("machine.tier_" + name.replace("-", "_")) if any(tier.name == name for tier in TIERS) else name
+    return tier_title(name) if any(tier.name == name for tier in TIERS) else name
 
 
 def _progress(report: Report) -> str:

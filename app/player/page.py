@@ -22,7 +22,7 @@ from app.pack.packing import check_target, put_in_place
 from app.plain import colours
 from app.store import Store
 from app.store.backup import private, room_for, sync
-from app.store.media import SERVED
+from app.store.media import SERVED, is_whole
 from app.story import Scene, Tree
 from nsp_core.errors import Cancelled, UserError
 
@@ -34,7 +34,7 @@ Told = Callable[[int, int], None]  # done, total
 
 @dataclass(frozen=True)
 class Page:
-    """`shown`: scenes with a clip. `missing`: clips that are gone; their scenes are there with their words."""
+    """`shown`: scenes with a clip. `missing`: clips that are gone or damaged; their scenes are there in words."""
 
     path: Path
     title: str
@@ -61,7 +61,7 @@ def write_page(
     if not len(tree):
         raise UserError(f"“{story.title}” has no scene yet: begin it, then take it out.")
     wanted = sorted({name for scene in tree if (name := clip_of(scene))})
-    files = {name: path for name in wanted if (path := store.media.path(name)).is_file()}
+    files = {name: path for name in wanted if is_whole(path := store.media.path(name), name.partition(".")[0])}
     room_for(sum(path.stat().st_size for path in files.values()) * 4 // 3, out.parent)
     places = {name: place for place, name in enumerate(files)}
     partial = out.with_name(f".{out.name}.{new_id()}.partial")

@@ -198,6 +198,11 @@ class Jobs:
             )
             return row.first() is not None
 
+    def devices(self) -> set[str]:
+        """Those that jobs run on."""
+        with self.database.reading() as session:
+            return set(session.exec(select(JobRow.device).where(JobRow.status == "running")).all())
+
     def first_of(self, wanted: Iterable[str], device: str) -> str | None:
         """Which of these jobs would be claimed first; None when none of them can be, now."""
         query = text(f"{_FIRST} AND job.id IN (SELECT value FROM json_each(:wanted)) {_ORDER} LIMIT 1")

@@ -17,30 +17,33 @@ _SENTENCE = re.compile(r".*[.!?。！？]", re.DOTALL)  # noqa: RUF001
 
 def so_far(text: str) -> str:
     """The words in an answer that is still being written after BEGUN."""
-    body = _STRING.match(text)
-    return _read(body.group()) if body else ""
+    return _read(_body(text))
 
 
 def closed(text: str) -> bool:
     """Whether the string has ended: what comes after it is of no use."""
-    body = _STRING.match(text)
-    return body is not None and text[body.end() :].startswith('"')
+    return text[len(_body(text)) :].startswith('"')
 
 
-def finished(text: str) -> str | None:
-    """The scene of an answer that ended, or None for one that is not valid. One that was cut is taken up to its last
-    whole sentence."""
-    body = _STRING.match(text)
-    if body is None:
-        return None
-    rest = text[body.end() :]
-    words = _read(body.group())
-    if not rest:  # cut by the limit of tokens, or the reader closed its turn instead of the string
+def finished(text: str, *, cut: bool = False) -> str | None:
+    """The scene of an answer that ended, or None for one that is not valid. What the reader left unsaid is left out:
+    of an answer whose string never ended its whole sentences are taken. Without a single one it is none when it was
+    `cut` by the limit of tokens, and whole when the reader closed its turn instead of the string."""
+    body = _body(text)
+    rest, words = text[len(body) :], _read(body)
+    if not rest:
         whole = _SENTENCE.match(words)
-        words = whole.group() if whole else words
+        words = whole.group() if whole else "" if cut else words
     elif not rest.startswith('"'):
         return None  # an escape that JSON does not have
     return words or None
+
+
+def _body(text: str) -> str:
+    """What of `text` is the inside of a JSON string."""
+    found = _STRING.match(text)
+    assert found is not None  # an empty string is one, too
+    return found.group()
 
 
 def _read(body: str) -> str:

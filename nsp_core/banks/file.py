@@ -10,14 +10,19 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from nsp_core.errors import CheckpointMismatch, ConfigError
 from nsp_core.model.spec import BankSpec, HubModel
+from nsp_core.tiers import GB, Sizes
 
 NAME = "bank.json"
+_KEPT = ("visual.", "lm_head", "embed_tokens", "shared.", ".wo.")  # never in four bits, see nsp_core.model.quantised
+_NF4 = 0.53  # bytes a number, with its scales
+_LONGEST_HEADER = 100_000_000  # bytes, as in the format's own limit
 _PLACES = ("reader", "drawer", "connector", "single_file")
 
 
@@ -85,6 +90,50 @@ def folders(spec: BankSpec) -> tuple[Path, ...]:
     """All that a bank file names, for whoever looks whether the weights are whole."""
     connector = (spec.connector,) if isinstance(spec.connector, Path) else ()
     return (folder_of(spec.reader), folder_of(spec.drawer), *connector)
+
+
+def sizes(spec: BankSpec) -> Sizes:
+    """What the parts in `local` folders take as `spec` keeps them, from the headers of their files. A file that has no
+    header counts as large as it is."""
+    reader, drawer = folder_of(spec.reader), folder_of(spec.drawer)
+    parts = {name: drawer / name for name in ("text_encoder", "transformer", "vae")}
+    if spec.mode == "unified" and isinstance(spec.connector, Path):
+        parts["connector"] = spec.connector
+    found = {name: sorted(folder.glob("*.safetensors")) for name, folder in {"reader": reader, **parts}.items()}
+    if spec.mode == "unified":
+        found["text_encoder"] = []
+    if spec.single_file is not None:
+        found["transformer"], found["vae"] = [spec.single_file], []
+    small = ("reader", "text_encoder") if spec.four_bits else ()
+    taken = {name: sum(_taken(path, spec.dtype, name in small) for path in files) for name, files in found.items()}
+    disk = sum(path.stat().st_size for files in found.values() for path in files)
+    return Sizes(
+        reader=taken["reader"] / GB,
+        text=taken["text_encoder"] / GB,
+        transformer=taken["transformer"] / GB,
+        autoencoder=taken["vae"] / GB,
+        connector=taken.get("connector", 0.0) / GB,
+        disk=disk / GB,
+    )
+
+
+def _taken(path: Path, dtype: str, four_bits: bool) -> float:
+    """Bytes of a file's tensors in memory. In four bits are the matrices but those that `quantised.KEPT` leaves."""
+    with path.open("rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        try:
+            tensors = json.loads(stream.read(length)) if length < _LONGEST_HEADER else None
+        except ValueError:
+            tensors = None
+    if not isinstance(tensors, dict):
+        return path.stat().st_size
+    width = 4 if dtype == "float32" else 2
+    taken = 0.0
+    for name, one in tensors.items():
+        if name != "__metadata__":
+            matrix = len(one["shape"]) == 2 and not any(part in name for part in _KEPT)
+            taken += math.prod(one["shape"]) * (_NF4 if four_bits and matrix else width)
+    return taken
 
 
 def folder_of(model: HubModel) -> Path:

@@ -100,6 +100,11 @@ class BankPipeline(NextScenePipeline, LTXVideoLoraLoaderMixin):
         self._kept: dict[str, tuple[Any, Any]] = {}
         self.queries = 0 if connector is None else connector.config.num_queries
 
+    @property
+    def draws_on(self) -> str:
+        """The kind of device that computes, wherever the weights wait: "cuda" or "cpu"."""
+        return str(self._execution_device.type)
+
     # -- words ----------------------------------------------------------------------------------------------------
 
     def describe(self, frames: Frames) -> Description:
@@ -147,7 +152,7 @@ class BankPipeline(NextScenePipeline, LTXVideoLoraLoaderMixin):
                     break
                 if not last.done and (text := so_far(last.text)):
                     yield Thought(number, text)
-            words = finished(last.text) if last else None
+            words = finished(last.text, cut=last.cut) if last else None
             if last and words and words not in told and self.can_draw(words):
                 told.add(words)
                 yield Thought(number, words, True, last.score)

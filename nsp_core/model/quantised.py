@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ import torch
 from torch import Tensor
 
 from nsp_core.model.connector import Connector
-from nsp_core.model.spec import BankSpec
+from nsp_core.model.spec import BankSpec, FourBitError
 from nsp_core.model.vision_language import query_states
 from nsp_core.prompts import PAPER_INSTRUCTION
 
@@ -55,26 +54,6 @@ def nf4(dtype: torch.dtype, device: torch.device | str | None = None) -> dict[st
         llm_int8_skip_modules=list(KEPT),
     )
     return {"quantization_config": config, "device_map": {"": torch.device(place)}}
-
-
-def in_four_bits(model: Any) -> frozenset[str]:
-    """The names of the layers that are quantised."""
-    return frozenset(name for name, module in model.named_modules() if type(module).__name__ == "Linear4bit")
-
-
-@dataclass(frozen=True)
-class FourBitError:
-    """Of four bits against bfloat16, over all queries of all scenes: |a - b| / |b|, and the mean cosine of a and b.
-
-    `trained`: whether the connector was one that was given; a newborn one says what its random directions make of it.
-    """
-
-    at_queries: float
-    cosine_at_queries: float
-    at_connector: float
-    cosine_at_connector: float
-    scenes: int
-    trained: bool
 
 
 def compare(full: Tensor, small: Tensor, connector: Connector, *, trained: bool = True) -> FourBitError:

@@ -1,4 +1,5 @@
-"""What a big model is made of, as data: which weights of the hub, how they are kept in memory, what scene they draw.
+"""What a big model is made of, as data: which weights of the hub, how they are kept in memory, what scene they draw;
+and what keeping them in four bits costs.
 
 A tier (`nsp_core.tiers`) names one of these, the model manager fetches its weights, a loader makes a predictor of it.
 Knows nothing of torch, of downloads, or of how a model is loaded.
@@ -21,6 +22,22 @@ class HubModel:
     repo: str
     revision: str
     files: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class FourBitError:
+    """What four bits cost a reader against bfloat16, over all queries of all scenes: |a - b| / |b|, and the mean cosine
+    of a and b; at the queries, and of what the connector makes of them for the drawer.
+
+    `trained`: whether the connector was one that was given; a newborn one says what its random directions make of it.
+    """
+
+    at_queries: float
+    cosine_at_queries: float
+    at_connector: float
+    cosine_at_connector: float
+    scenes: int
+    trained: bool
 
 
 @dataclass(frozen=True)

@@ -23,10 +23,7 @@ def predict_velocity(
     clean_frames: int = 0,
     rope_scale: tuple[float, ...] = (2.0, 128.0, 128.0),
 ) -> Tensor:
-    """The transformer on latents (B, C, F, h, w) at `sigma` (B,), the first `clean_frames` at timestep 0.
-
-    Training calls this too: what is trained is what is shipped.
-    """
+    """The transformer on latents (B, C, F, h, w) at `sigma` (B,), the first `clean_frames` at timestep 0."""
     batch, _, frames, height, width = x.shape
     timestep = sigma.to(x) * flow.TRAIN_TIMESTEPS  # one a sample; one a token costs time, so only where they differ
     if clean_frames:

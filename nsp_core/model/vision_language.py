@@ -117,11 +117,13 @@ def query_states(
 
 @dataclass(frozen=True)
 class Written:
-    """The text of one sample so far; `score` is the mean log-probability of its tokens, the end included."""
+    """The text of one sample so far; `score` is the mean log-probability of its tokens, the end included. `cut`: it
+    ended because there were `max_tokens`, not because the model had said it."""
 
     text: str
     done: bool
     score: float
+    cut: bool = False
 
 
 @torch.no_grad()
@@ -148,7 +150,7 @@ def write(
     extra = {k: inputs[k] for k in ("pixel_values_videos", "video_grid_thw") if k in inputs}
     out = model(input_ids=inputs["input_ids"], position_ids=position_ids, use_cache=True, logits_to_keep=1, **extra)
     tokens: list[int] = []
-    total, weighed = 0.0, 0
+    total, weighed, cut = 0.0, 0, True
     for weighed in range(1, max_tokens + 1):
         if should_stop and should_stop():
             raise Cancelled("Stopped while the words were being written.")
@@ -156,6 +158,7 @@ def write(
         token = pick(log_probs, temperature, top_p, generator)
         total += float(log_probs[token])
         if token in end:
+            cut = False
             break
         tokens.append(token)
         yield Written(tokenizer.decode(tokens, skip_special_tokens=True), False, total / weighed)
@@ -167,7 +170,7 @@ def write(
             use_cache=True,
         )
         place += 1
-    yield Written(tokenizer.decode(tokens, skip_special_tokens=True).strip(), True, total / max(1, weighed))
+    yield Written(tokenizer.decode(tokens, skip_special_tokens=True).strip(), True, total / max(1, weighed), cut)
 
 
 def pick(log_probs: Tensor, temperature: float, top_p: float, generator: torch.Generator) -> int:

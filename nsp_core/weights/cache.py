@@ -103,7 +103,7 @@ class Cache:
         found = [path for path in (self.repo(repo) / _OURS).glob("*.json") if COMMIT.fullmatch(path.stem)]
         found.sort(key=lambda path: -path.stat().st_mtime)
         for path in found:
-            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError, ModelUnavailable):
                 given = json.loads(path.read_text(encoding="utf-8"))
                 files = tuple(HubFile(**{**file, "name": plain_name(file["name"])}) for file in given.pop("files"))
                 yield Record(**{**given, "files": files, "verified": tuple(given["verified"])})
@@ -163,8 +163,13 @@ class Cache:
         os.replace(fresh, target)
 
     def remove(self, model: HubModel) -> int:
-        """Take its files away and what came of them half; nothing that other programs put beside them, nothing that
-        another revision uses. Returns the bytes that became free."""
+        """Take its files away and what came of them half, and forget what the hub told of them; nothing that other
+        programs put beside them, nothing that another revision uses. Returns the bytes that became free. Raises
+        ModelUnavailable while it is being fetched."""
+        with self.alone(model.repo):
+            return self._remove(model)
+
+    def _remove(self, model: HubModel) -> int:
         repo, freed = self.repo(model.repo), 0
         for record in list(self.records(model.repo)):
             if model.revision not in (record.commit, record.revision):
@@ -181,10 +186,34 @@ class Cache:
                         freed += size_of(path) or 0
                         path.unlink(missing_ok=True)
             gone = {file.name for file in files}
-            self.write(replace(record, verified=tuple(name for name in record.verified if name not in gone)))
-        if repo.is_dir() and not any(path.is_file() for path in (repo / "snapshots").rglob("*")):
+            if left := tuple(name for name in record.verified if name not in gone):
+                self.write(replace(record, verified=left))
+            else:  # the next fetch asks the hub anew, and trusts what it says then
+                (repo / _OURS / f"{record.commit}.json").unlink(missing_ok=True)
+        others = (*(repo / "snapshots").rglob("*"), *(repo / "blobs").glob("*.incomplete"))
+        if repo.is_dir() and not any(path.is_file() for path in others):
             shutil.rmtree(repo)
         return freed
+
+    @contextlib.contextmanager
+    def alone(self, repo: str) -> Iterator[None]:
+        """Whoever writes or removes files of a repository is the only one, in whichever process. Raises
+        ModelUnavailable when another one is at it."""
+        from filelock import FileLock, Timeout
+
+        locks = self.root / ".locks"
+        locks.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(locks / f"whatnext-{self.repo(repo).name}.lock", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise ModelUnavailable(
+                f"{repo} is being fetched or changed by another process already: wait for that one, or stop it."
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
 
 
 def wanted(files: tuple[HubFile, ...], model: HubModel) -> tuple[HubFile, ...]:

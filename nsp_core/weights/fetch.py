@@ -136,19 +136,10 @@ def _free(folder: Path) -> int:
 
 
 def _fetch_one(state: State, cache: Cache, hub: Hub, meter: _Meter, should_stop: Stop) -> None:
-    from filelock import FileLock, Timeout
-
     assert state.record is not None
-    locks = cache.root / ".locks"
-    locks.mkdir(exist_ok=True)
-    try:
-        with FileLock(locks / f"whatnext-{cache.repo(state.model.repo).name}.lock", timeout=0):
-            for file in state.missing:
-                _fetch_file(state.record, file, cache, hub, meter, should_stop)
-    except Timeout:
-        raise ModelUnavailable(
-            f"{state.model.repo} is being fetched by another process already: wait for that one, or stop it."
-        ) from None
+    with cache.alone(state.model.repo):
+        for file in state.missing:
+            _fetch_file(state.record, file, cache, hub, meter, should_stop)
 
 
 def _fetch_file(record: Record, file: HubFile, cache: Cache, hub: Hub, meter: _Meter, should_stop: Stop) -> None:

@@ -55,8 +55,9 @@ def verify(
         done += file.size
         tell(done, state.size)
     if damaged:
-        left = tuple(name for name in state.record.verified if name not in damaged)
-        cache.write(replace(state.record, verified=left))
+        with cache.alone(model.repo):
+            now = cache.record_of(model) or state.record  # reading took minutes: more may have come meanwhile
+            cache.write(replace(now, verified=tuple(name for name in now.verified if name not in damaged)))
     return Verdict(state.record.commit, len(state.files), tuple(damaged), tuple(sorted(lacking)))
 
 

@@ -19,7 +19,10 @@ from app.pages.desk import Desk
 from app.pages.examples import Examples
 from app.settings import ROOT, Settings
 from app.store.jobs import Job
+from app.tier_choice import of_tier
 from nsp_core.errors import ModelUnavailable
+from nsp_core.tiers import tier_called
+from nsp_core.weights.cache import Cache, HubFile, Record
 
 OpenRoom = Callable[..., Director]
 Eventually = Callable[..., Any]
@@ -61,6 +64,42 @@ def test_the_count(make_settings: Callable[..., Settings], tmp_path: Path) -> No
         assert loads.record().failed == 0
     assert loads.record().failed == 0 and loads.record().usual is not None
     loads.path.write_text("{ half a fi")
+    assert loads.record().failed == 0
+
+
+def failed(settings: Settings) -> Loads:
+    settings.make_folders()
+    with pytest.raises(ModelUnavailable), Loads(settings).attempt():
+        raise ModelUnavailable("It is damaged.")
+    assert Loads(settings).record().failed == 1
+    return Loads(settings)
+
+
+def test_a_big_model_that_was_mended_may_be_tried_again(tmp_path: Path) -> None:
+    """What counts is the weights that a bank file names, not the file alone."""
+    for name in ("reader", "drawer"):
+        (tmp_path / name).mkdir()
+    bank = tmp_path / "bank.json"
+    bank.write_text('{"reader": "reader", "drawer": "drawer", "single_file": "drawer.safetensors"}')
+    (tmp_path / "drawer.safetensors").write_text("damaged")
+    settings = Settings(data_dir=tmp_path / "data", model=str(bank))
+    for mended in ("reader/model.safetensors", "drawer/model_index.json", "drawer.safetensors", "bank.json"):
+        loads = failed(settings)
+        (tmp_path / mended).write_text("mended " * 3)
+        assert loads.record().failed == 0, mended
+
+
+def test_a_tier_that_was_mended_may_be_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = Cache(tmp_path / "hub")
+    monkeypatch.setattr(Cache, "here", classmethod(lambda _cls: cache))
+    settings = of_tier(Settings(data_dir=tmp_path / "data"), tier_called("gpu-8"))
+    model = tier_called("gpu-8").models[0]
+    files = tuple(HubFile(pattern.replace("*", "a"), 1, "0" * 40) for pattern in model.files)
+    record = Record(model.repo, model.revision, model.revision, files)
+    cache.write(record)
+    cache.snapshot(record).mkdir(parents=True)
+    loads = failed(settings)
+    (cache.snapshot(record) / files[0].name).write_text("fetched anew")
     assert loads.record().failed == 0
 
 

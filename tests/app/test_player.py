@@ -72,6 +72,15 @@ def test_the_tree_and_its_clips_are_in_it(page: tuple[Read, str, dict[str, Any]]
     assert "Never mind" not in text, "what was thrown away stays behind"
 
 
+def test_a_damaged_clip_is_a_missing_one(store: Store, stories: Stories, tmp_path: Path) -> None:
+    first = stories.begin_scene(stories.create_story("A story").id, "One.")
+    clip = store.media.path(draw(store, stories, first, b"one" * 1000).media["clip"])
+    clip.chmod(0o600)
+    clip.write_bytes(b"two" * 1000)
+    made = write_page(store, store.local_owner(), first.story_id, tmp_path / "story.html")
+    assert (made.scenes, made.shown, made.missing) == (1, 0, 1)
+
+
 def test_nothing_in_it_reaches_outside(page: tuple[Read, str, dict[str, Any]]) -> None:
     read, text, _ = page
     policy = next(at["content"] or "" for tag, at in read.elements if at.get("http-equiv") == "Content-Security-Policy")

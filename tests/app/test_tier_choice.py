@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -12,20 +13,24 @@ import pytest
 
 from app.director import Director
 from app.engine import Engine
+from app.job_report import GivenBack
 from app.loads import Loads
 from app.models.shelf import Shelf
 from app.pages.engine_view import engine_view
+from app.pages.models_view import mode_words
+from app.runner import Runner
 from app.settings import STARTER, Settings
 from app.shortage import OutOfMemory, is_out_of_memory
 from app.store import open_store
-from app.tier_choice import chosen, keep, lower, with_tier
+from app.tier_choice import choice, chosen, keep, lower, tier_of, with_tier
 from app.tier_model import load
+from app.worker import Worker
 from app.worker_process import WorkerProcess
 from nsp_core.errors import ConfigError, ModelUnavailable
-from nsp_core.fit import below, check_fit, check_spec, largest
+from nsp_core.fit import check_fit, check_folders, largest
 from nsp_core.hardware import Device, Hardware
 from nsp_core.model.spec import BankSpec, HubModel
-from nsp_core.tiers import GB, TIERS, needs, tier_called
+from nsp_core.tiers import GB, TIERS, needs, published, tier_called
 from nsp_core.weights.cache import Cache, State
 
 BIG = [tier for tier in TIERS if tier.models]
@@ -86,7 +91,7 @@ def test_what_fits_better_but_is_not_here_is_passed_over(settings: Settings, tmp
 def test_a_named_tier_that_cannot_run_is_refused_with_the_nearest(settings: Settings, full: Shelf) -> None:
     with pytest.raises(ModelUnavailable, match=r"gpu-24 needs 18\.6 GB .* a card has 12\.9: choose gpu-12, which fits"):
         with_tier(settings, "gpu-24", look=lambda: machine(12.9))
-    with pytest.raises(ModelUnavailable, match="no|none: choose starter, which fits"):
+    with pytest.raises(ModelUnavailable, match="and this machine has none: choose starter, which fits"):
         with_tier(settings, "gpu-8", look=lambda: machine())
     with pytest.raises(ConfigError, match="There is no tier 'gpu-1'; there are starter, gpu-8"):
         with_tier(settings, "gpu-1", look=machine)
@@ -99,8 +104,6 @@ def test_a_named_tier_without_weights(settings: Settings, tmp_path: Path) -> Non
 
 
 def test_who_is_heard_first(settings: Settings, full: Shelf, tmp_path: Path) -> None:
-    from dataclasses import replace
-
     keep(settings, "gpu-12")
     assert chosen(settings, look=lambda: machine(25)).model == "gpu-12"
     assert chosen(replace(settings, tier="gpu-8"), look=lambda: machine(25)).model == "gpu-8"
@@ -110,7 +113,30 @@ def test_who_is_heard_first(settings: Settings, full: Shelf, tmp_path: Path) -> 
     with pytest.raises(ConfigError, match="name one of the two"):
         chosen(replace(named, tier="gpu-8"))
     keep(settings, "gpu-80")
-    assert chosen(settings, look=lambda: machine(9)).is_safe, "chosen on the page, on another machine: the page opens"
+    assert chosen(settings, look=lambda: machine()).is_safe, "chosen on the page, on another machine: the page opens"
+    assert chosen(settings, look=lambda: machine(9)).model == "gpu-8", "with what fits, as if nothing were chosen"
+    keep(settings, "starter")
+    assert chosen(settings, look=lambda: machine(9)).is_safe
+
+
+def test_the_starter_by_name_is_the_starter(settings: Settings, full: Shelf) -> None:
+    """Its folder is what stands in the settings when nothing was named, too."""
+    data = {"WHATNEXT_DATA": str(settings.data_dir)}
+    for named in (
+        Settings.from_environment(data, model=STARTER),
+        Settings.from_environment({**data, "WHATNEXT_MODEL": str(STARTER)}),
+    ):
+        found = chosen(named, look=lambda: machine(25))
+        assert found.is_safe and choice(found) == "named"
+    silent = Settings.from_environment(data, model=None)
+    found = chosen(silent, look=lambda: machine(25))
+    assert found.model == "gpu-24" and choice(found) == "auto"
+    assert choice(chosen(replace(silent, tier="gpu-8"), look=lambda: machine(25))) == "named"
+    assert choice(chosen(replace(silent, tier="auto"), look=lambda: machine(25))) == "auto"
+    keep(settings, "gpu-12")
+    assert choice(chosen(silent, look=lambda: machine(25))) == "gpu-12"
+    with pytest.raises(ConfigError, match="both named"):
+        chosen(Settings.from_environment(data, model=STARTER, tier="gpu-8"))
 
 
 def test_memory_that_others_hold_is_no_memory() -> None:
@@ -124,20 +150,16 @@ def test_memory_that_others_hold_is_no_memory() -> None:
 
 
 def test_a_scene_that_cannot_fit_is_refused(full: Shelf) -> None:
-    from dataclasses import replace
-
     spec = tier_called("gpu-16").spec
     assert spec is not None
-    check_spec(spec, machine(17), "this scene")
+    check_folders(spec, published(spec), machine(17), "this scene")
     long = replace(spec, frames=257, width=1216, height=704)
     assert needs(long).device > needs(spec).device
     with pytest.raises(ModelUnavailable, match="this scene needs .* choose gpu-16, which fits"):
-        check_spec(long, machine(17), "this scene")
+        check_folders(long, published(long), machine(17), "this scene")
 
 
 def test_every_way_to_keep_less_needs_less() -> None:
-    from dataclasses import replace
-
     plain = BankSpec("cascade", BIG[-1].models[0], BIG[-1].models[1])
     ways: list[dict[str, Any]] = [{}, {"tiled": True}, {"offload": "group", "tiled": True}, {"offload": "in_turn"}]
     ways.append({"offload": "in_turn", "four_bits": True})
@@ -155,7 +177,32 @@ def test_unified_mode_wants_a_connector() -> None:
     assert tier.memory.obtained == "paper" and tier.seconds is not None and tier.seconds.value == 13.0
     assert "text_encoder/*.safetensors" not in tier.models[1].files
     assert tier.in_mode("cascade") == tier_called("gpu-40")
-    assert all(one.published for one in TIERS)
+
+
+def test_a_connector_of_ones_own(settings: Settings, full: Shelf, tmp_path: Path) -> None:
+    """Tiers work in unified mode with it; whoever loads one is told where it lies."""
+    folder = tmp_path / "bridge"
+    with pytest.raises(ConfigError, match="bridge is no connector: it needs config.json"):
+        chosen(replace(settings, connector=str(folder)), look=lambda: machine(25))
+    folder.mkdir()
+    for name in ("config.json", "model.safetensors"):
+        (folder / name).write_text("{}")
+    found = chosen(replace(settings, connector=str(folder)), look=lambda: machine(25))
+    assert found.model == f"gpu-24+{folder}" and found.is_tier
+    tier, plain = tier_of(found), tier_of(chosen(settings, look=lambda: machine(25)))
+    assert tier is not None and tier.spec is not None and plain is not None and plain.spec is not None
+    assert (tier.spec.mode, tier.spec.connector, plain.spec.mode) == ("unified", folder, "cascade")
+    assert (
+        mode_words(tier.spec)
+        == "without words in between: what it understood guides the drawing (because a trained bridge is there)"
+    )
+    assert mode_words(plain.spec).endswith("(because no trained bridge is there)")
+    down = lower(found)
+    assert down is not None and down.model == f"gpu-16+{folder}"
+    assert with_tier(found, "gpu-8", look=lambda: machine(25)).model == f"gpu-8+{folder}"
+    assert with_tier(found, "starter", look=lambda: machine(25)).is_safe
+    from_environment = Settings.from_environment({"WHATNEXT_CONNECTOR": str(folder)}, data_dir=tmp_path)
+    assert from_environment.connector == str(folder.resolve())
 
 
 def test_pinned_revisions_are_whole_commits() -> None:
@@ -197,8 +244,6 @@ def test_one_tier_lower(settings: Settings, full: Shelf) -> None:
         at = lower(at)
     assert names == ["gpu-80", "gpu-40", "gpu-24", "gpu-16", "gpu-12", "gpu-8"], "never the starter: another world"
     assert lower(settings) is None
-    under = below(tier_called("gpu-12"))
-    assert under is not None and under.name == "gpu-8"
 
 
 @pytest.fixture
@@ -223,18 +268,41 @@ def test_the_engine_goes_one_tier_lower(engine: Engine) -> None:
 
 
 def test_not_without_leave(engine: Engine) -> None:
-    from dataclasses import replace
-
     engine.asked_for = replace(engine.asked_for, step_down=False)
     Loads(engine.settings).ran_short("not enough")
     assert engine.settings.model == "gpu-24"
 
 
-def test_other_failures_are_no_reason(engine: Engine) -> None:
-    for _ in range(3):
-        with pytest.raises(ValueError), Loads(engine.settings).attempt():  # noqa: PT011
+def fail_to_load(settings: Settings, times: int = 3) -> None:
+    for _ in range(times):
+        with pytest.raises(ValueError), Loads(settings).attempt():  # noqa: PT011
             raise ValueError("broken")
-    assert engine.settings.is_safe and engine.stands_in and engine.stepped_down() is None
+
+
+def test_other_failures_are_no_reason(engine: Engine) -> None:
+    """And the starter, which knows another world, never takes over a tier's stories."""
+    fail_to_load(engine.settings)
+    assert engine.settings.model == "gpu-24" and not engine.stands_in and engine.stepped_down() is None
+    assert "“Graphics card, 24 GB” could not be loaded three times" in engine.broken() and "broken" in engine.broken()
+    engine.reset()
+    assert not engine.broken()
+
+
+def test_the_smallest_tier_has_nobody_behind_it(engine: Engine) -> None:
+    for name in ("gpu-24", "gpu-16", "gpu-12", "gpu-8"):
+        now = engine.settings
+        assert now.model == name and not engine.broken()
+        for _ in range(3):
+            with pytest.raises(OutOfMemory), Loads(now).attempt():
+                raise OutOfMemory("not enough")
+    assert engine.settings.model == "gpu-8" and "Graphics card, 8 GB" in engine.broken()
+
+
+def test_a_death_without_a_word_is_taken_for_a_lack_of_memory(engine: Engine) -> None:
+    for _ in range(3):
+        assert engine.settings.model == "gpu-24"
+        Loads(engine.settings).attempt().__enter__()  # the system killed it: nothing more is written
+    assert engine.settings.model == "gpu-16" and engine.stepped_down() == ("gpu-24", "gpu-16")
 
 
 class Hungry:
@@ -251,30 +319,73 @@ class Hungry:
         raise AttributeError(_name)
 
 
-@pytest.mark.parametrize("leave", [True, False])
-def test_a_take_that_runs_short_waits_for_a_smaller_tier(settings: Settings, full: Shelf, leave: bool) -> None:
-    from dataclasses import replace
-
-    here = replace(with_tier(settings, "gpu-8", look=lambda: machine(9)), in_process=True, step_down=leave)
-    here = replace(here, model="gpu-24")
-    director = Director(open_store(here), load=lambda: Hungry())  # type: ignore[arg-type,return-value]
+def drawing(settings: Settings, load: Any) -> tuple[Director, str]:
+    director = Director(open_store(settings), load=load)
     director.start()
     owner = director.store.local_owner()
     stories = director.store.stories(owner)
-    story = stories.create_story("A story")
-    scene = stories.begin_scene(story.id, "rain falls")
+    scene = stories.begin_scene(stories.create_story("A story").id, "rain falls")
     (asked,) = director.submit_draw(owner, scene.id)
+    return director, asked
+
+
+@pytest.mark.parametrize("leave", [True, False])
+def test_a_take_that_runs_short_in_the_page_itself(settings: Settings, full: Shelf, leave: bool) -> None:
+    """Nobody would look at a job that waits: it fails, and says who does it when it is asked again."""
+    here = replace(with_tier(settings, "gpu-24", look=lambda: machine(25)), in_process=True, step_down=leave)
+    loaded: list[str] = []
+
+    def load() -> Any:
+        loaded.append(director.engine.settings.model)
+        return Hungry()
+
+    director, asked = drawing(here, load)
     job = director.run_here(asked)
+    assert job.status == "failed" and loaded == ["gpu-24"]
     if leave:
-        assert job.is_open and job.attempts == 0, "it waits"
+        assert "ask again, and the smaller gpu-16 does it" in str(job.error)
         assert director.engine.settings.model == "gpu-16"
         view = engine_view(director)
         assert "Graphics card, 24 GB" in view["note"] and "Graphics card, 16 GB" in view["note"] and view["again"]
     else:
-        assert job.status == "failed" and "gpu-16 is the next smaller one here" in str(job.error)
+        assert "gpu-16 is the next smaller one here" in str(job.error)
         assert director.engine.settings.model == "gpu-24"
+    owner = director.store.local_owner()
+    (again,) = director.submit_draw(owner, str(job.scene_id))
+    director.run_here(again)
+    assert loaded == (["gpu-24", "gpu-16"] if leave else ["gpu-24"]), "the smaller one; or the same, still loaded"
     director.shutdown()
     director.store.close()
+
+
+def test_whoever_asked_is_told_why_when_nobody_stands_in(
+    settings: Settings, full: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_store(replace(with_tier(settings, "gpu-24", look=lambda: machine(25)), worker_poll_idle=0.0))
+    monkeypatch.setattr("nsp_core.hardware.look", lambda: machine(25, free=9))
+    with pytest.raises(GivenBack):
+        Worker(store)._load()
+    monkeypatch.setattr("nsp_core.hardware.look", lambda: machine())
+    Loads(store.settings).reset()
+    with pytest.raises(ModelUnavailable, match="this machine has none"):
+        Worker(store)._load()
+    store.close()
+
+
+def test_a_take_that_runs_short_waits_for_a_smaller_tier(settings: Settings, full: Shelf) -> None:
+    """In a worker: its page starts another one with the smaller tier, which finds the job waiting."""
+    store = open_store(with_tier(settings, "gpu-24", look=lambda: machine(25)))
+    owner = store.local_owner()
+    stories = store.stories(owner)
+    scene = stories.begin_scene(stories.create_story("A story").id, "rain falls")
+    payload = {"words": "rain falls", "mode": "cut", "options": {"seed": 1}}
+    store.jobs.submit(owner, "draw", payload, story_id=scene.story_id, scene_id=scene.id)
+    job = store.jobs.claim("worker", 1, "cuda")
+    assert job is not None
+    Runner(store, "worker", Hungry).run(job)  # type: ignore[arg-type]
+    now = store.jobs.status(job.id)
+    assert now.is_open and now.attempts == 0 and Engine(store.settings, WorkerProcess(store)).settings.model == "gpu-16"
+    store.close()
 
 
 def test_a_tier_becomes_a_predictor(full: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -303,6 +414,9 @@ def test_a_tier_becomes_a_predictor(full: Shelf, monkeypatch: pytest.MonkeyPatch
         load("gpu-12")
     with pytest.raises(ModelUnavailable, match="choose gpu-24, which fits"):
         load("gpu-40")
+    monkeypatch.setattr("nsp_core.hardware.look", lambda: machine(25, free=9))
+    with pytest.raises(OutOfMemory, match=r"only 9\.0 of a card's 25\.0 are free"):
+        load("gpu-12")
 
 
 def test_the_doctor_says_what_suits_and_how_that_is_known(

@@ -16,7 +16,7 @@ import torch
 from nsp_core.banks import answers, file
 from nsp_core.banks.load import load
 from nsp_core.banks.pipeline import BankPipeline
-from nsp_core.errors import CheckpointMismatch, ConfigError, ModelUnavailable, UserError
+from nsp_core.errors import CheckpointMismatch, ConfigError, GeometryError, ModelUnavailable, UserError
 from nsp_core.model.spec import BankSpec
 from nsp_core.model.vision_language import Written
 from nsp_core.types import Frames, NextScene, Predictor, SamplingOptions, Scene, SceneRequest, StoryContext
@@ -187,13 +187,30 @@ def test_words_that_the_drawer_would_cut_are_not_offered(bank: Bank, monkeypatch
         ('It falls."}', "It falls."),
         ('It \\u00e9\\n falls."', "It é falls."),
         ("It falls. And then it", "It falls."),
-        ("no end and no stop", "no end and no stop"),
+        ("no end and no stop", "no end and no stop"),  # the reader closed its turn: this is all it wanted to say
         ('"}', None),
         ("a \\q b", None),
     ],
 )
 def test_what_counts_as_an_answer(text: str, scene: str | None) -> None:
     assert answers.finished(text) == scene
+
+
+def test_a_story_of_another_model_is_refused_in_plain_words(bank: Bank) -> None:
+    drawn_small = story(frames=np.zeros((17, 96, 160, 3), np.uint8))
+    with pytest.raises(GeometryError, match="are 160x96, and this model draws .* choose the model that drew them"):
+        list(bank(False).think(drawn_small))
+    with pytest.raises(GeometryError, match="begin a new story"):
+        drawn(bank(False), drawn_small, "It falls.")
+
+
+def test_half_a_sentence_is_no_scene(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer that the limit of tokens cut is taken up to its last whole sentence; without one it is asked again."""
+    said = iter(["The glass falls and then it", "It falls. And then"])
+    monkeypatch.setattr(
+        "nsp_core.banks.pipeline.write", lambda *_, **__: iter([Written(next(said), True, -0.5, cut=True)])
+    )
+    assert [t.text for t in bank(False).think(story()) if t.done] == ["It falls."]
 
 
 def test_true_weights_write_what_they_were_begun_with(bank: Bank) -> None:

@@ -10,7 +10,7 @@ import torch
 
 from nsp_core.model import build
 from nsp_core.model.connector import Connector
-from nsp_core.model.quantised import SCENES, compare, in_four_bits, measure, measure_folder, quantisation
+from nsp_core.model.quantised import SCENES, compare, measure, measure_folder, quantisation
 from nsp_core.model.spec import BankSpec, HubModel
 
 SOMEWHERE = HubModel("owner/name", "main", ("*.json",))
@@ -34,6 +34,10 @@ def load(folder: Path, four_bits: bool, dtype: Any = torch.bfloat16) -> Any:
 
     how = quantisation(BankSpec("cascade", SOMEWHERE, SOMEWHERE, four_bits=four_bits), "cpu")
     return AutoModelForImageTextToText.from_pretrained(folder, dtype=dtype, local_files_only=True, **how)
+
+
+def in_four_bits(model: torch.nn.Module) -> set[str]:
+    return {name for name, module in model.named_modules() if type(module).__name__ == "Linear4bit"}
 
 
 def test_without_four_bits_nothing_is_said() -> None:

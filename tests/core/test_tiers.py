@@ -45,8 +45,37 @@ def test_every_figure_says_where_it_comes_from() -> None:
         assert one.memory.value > 0
 
 
-def test_cards_as_the_driver_tells_them() -> None:
-    found = hardware.look(says("NVIDIA A100, PCIe, 40960, 40000\nOld, 2048, 100\nShared, [N/A], [N/A]"))
+CARDS = """0, GPU-5ecd, Old, 2048, 100
+1, GPU-a100-1, NVIDIA A100, PCIe, 40960, 40000
+2, GPU-5bad, Shared, [N/A], [N/A]
+No more devices were found"""
+
+
+@pytest.mark.parametrize(
+    ("named", "names"),
+    [
+        (None, ["NVIDIA A100, PCIe", "Old"]),
+        ("0", ["Old"]),
+        ("1,0", ["NVIDIA A100, PCIe", "Old"]),
+        ("GPU-a1", ["NVIDIA A100, PCIe"]),
+        ("", []),
+        ("-1", []),
+        ("7,1", []),
+        ("0, 7, 1", ["Old"]),
+    ],
+)
+def test_only_the_cards_that_programs_may_see(
+    named: str | None, names: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if named is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
+    assert [one.name for one in hardware.look(says(CARDS)).devices[:-1]] == names
+
+
+def test_cards_as_the_driver_tells_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    found = hardware.look(says(CARDS))
     assert [(one.name, one.memory) for one in found.devices[:2]] == [
         ("NVIDIA A100, PCIe", 40960 * 2**20),
         ("Old", 2048 * 2**20),

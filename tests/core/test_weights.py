@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -301,9 +302,50 @@ def test_remove_takes_ours_and_leaves_others(server: Server, repo: Repo, cache: 
     size = cache.state(model(repo)).size
     assert cache.remove(model(repo)) == size
     assert Path(theirs).is_file() and cache.state(model(repo)).have == 0
+    assert cache.record_of(model(repo)) is None, "what the hub told is forgotten, too: the next fetch asks anew"
+    fetch([model(repo)], cache=cache, hub=hub(server))
     Path(theirs).unlink()
     cache.remove(model(repo))
     assert not cache.repo(repo.name).exists()
+
+
+def test_another_revision_keeps_what_it_shares(server: Server, repo: Repo, cache: Cache, tmp_path: Path) -> None:
+    """Both were fetched, most of their files are the same bytes; what another program is fetching stays as well."""
+    folder = tmp_path / "next"
+    shutil.copytree(repo.folder, folder)
+    (folder / "config.json").write_text(json.dumps({"hidden_size": 9}))
+    after = Repo(repo.name, folder)
+    fetch([model(repo)], cache=cache, hub=hub(server))
+    with served(after) as later:
+        fetch([model(after)], cache=cache, hub=hub(later))
+    theirs = cache.repo(repo.name) / "blobs" / "0123.incomplete"
+    theirs.write_text("of another program")
+    assert cache.remove(model(repo)) == len(repo.files["config.json"])
+    assert verify(model(after), cache=cache).good and cache.record_of(model(repo)) is None
+    cache.remove(model(after))
+    assert theirs.is_file()
+
+
+def test_nothing_is_removed_while_it_comes(server: Server, repo: Repo, cache: Cache) -> None:
+    def meanwhile(_sent: int) -> None:
+        server.on_piece = None
+        with pytest.raises(ModelUnavailable, match="fetched or changed by another process"):
+            cache.remove(model(repo))
+        refused.append(True)
+
+    refused: list[bool] = []
+    server.on_piece = meanwhile
+    assert fetch([model(repo)], cache=cache, hub=hub(server))[0].whole and refused
+
+
+@pytest.mark.parametrize(
+    "written", ["{", '"a text"', "[]", '{"files": [{"name": "../../evil", "size": 1, "digest": "0"}], "verified": []}']
+)
+def test_a_record_that_cannot_be_read_is_none(repo: Repo, cache: Cache, written: str) -> None:
+    folder = cache.repo(repo.name) / "whatnext"
+    folder.mkdir(parents=True)
+    (folder / f"{repo.commit}.json").write_text(written)
+    assert list(cache.records(repo.name)) == [] and not cache.state(model(repo)).have
 
 
 def test_a_disk_without_links(server: Server, repo: Repo, cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -89,14 +89,16 @@ const machine = (() => {
       h("section", {}, h("h3", {}, T("machine.model")), h("dl", {},
         fact(T("machine.name"), given(model.name)), fact(T("machine.folder"), h("code", {}, model.folder)),
         fact(T("machine.state"), model.loaded ? T("machine.loaded") : T("machine.not_loaded")),
+        model.mode ? fact(T("machine.works"), model.mode) : null,
         model.memory ? fact(T("machine.memory"), size(model.memory), " ", h("span.wn-small", {}, T("machine.now"))) : null,
         model.fingerprint ? fact(T("machine.fingerprint"), h("code", {}, model.fingerprint)) : null,
         fact(T("machine.runs_on"), given(model.device))),
       now.choice === "auto" ? h("p.wn-small", {}, T("models.auto_now")) : null,
-      now.choice !== "auto" && now.may ? h("div.wn-row", {}, button("auto", T("models.auto"), () => wish("tier_use", { tier: "auto" }))) : null),
+      now.choice === "named" ? h("p.wn-small", {}, T("models.named_now")) : null,
+      now.may_auto ? h("div.wn-row", {}, button("auto", T("models.auto"), () => wish("tier_use", { tier: "auto" }))) : null),
       now.weights.length || now.fetch ? h("section", {}, h("h3", {}, T("models.weights")), download(now.fetch),
         h("ul.wn-tiers", {}, now.weights.map(weights))) : null,
-      h("section", {}, h("h3", {}, T("machine.bigger")), h("p.wn-small", {}, T("machine.honest")),
+      h("section", {}, h("h3", {}, T("machine.bigger")), h("p.wn-small", {}, now.honest),
         h("ul.wn-tiers", {}, now.tiers.map((one) => tierCard(one, now)))),
     ];
     body.replaceChildren(...parts.filter(Boolean));

@@ -14,7 +14,7 @@ from app.models.shelf import Shelf
 from app.pages.place import Place
 from app.pages.wishes.person import Message, Person, Told, Wish, text_of
 from app.settings import DEFAULT_PREDICTOR, STARTER
-from app.tier_choice import AUTO, keep, tier_of, with_tier
+from app.tier_choice import AUTO, keep, tier_of, tier_title, with_tier
 from nsp_core.errors import UserError
 
 
@@ -47,31 +47,33 @@ class Models:
         return place
 
     def _remove(self, message: Message, place: Place) -> Told:
+        """`name`: as for `_get`."""
         self._only_here()
         shelf = Shelf.here()
-        (item,) = shelf.called([text_of(message, "name")])
+        items = shelf.called([text_of(message, "name")])
         tier = tier_of(self.person.director.engine.settings)
-        if tier is not None and item.model in tier.models:
+        if tier is not None and any(item.model in tier.models for item in items):
             raise UserError(say("models.in_use"))
         report = self.fetching.report()
-        if report is not None and report.what == "running" and item in shelf.called(report.names):
+        if report is not None and report.what == "running" and set(items) & set(shelf.called(report.names)):
             raise UserError(say("models.coming"))
-        freed = shelf.cache.remove(item.model)
-        return Told(place, say("models.removed", name=item.name, size=in_bytes(freed)))
+        freed = sum(shelf.cache.remove(item.model) for item in items)
+        names = ", ".join(item.name for item in items)
+        return Told(place, say("models.removed", name=names, size=in_bytes(freed)))
 
     def _use(self, message: Message, place: Place) -> Told:
         """`tier`: its name, or "auto". Kept for the next start, too."""
         self._only_here()
         name, director = text_of(message, "tier"), self.person.director
         settings = self.person.settings
-        named = settings.model != str(STARTER) and not settings.is_tier
-        if not (named and name == AUTO):  # a folder that was named at the start is what the program chooses
+        folder = not settings.is_starter and not settings.is_tier
+        if not (folder and name == AUTO):  # a folder that was named at the start is what the program chooses
             plain = replace(settings, predictor=DEFAULT_PREDICTOR, model=str(STARTER), tier="")
             settings = with_tier(plain, name)
         keep(settings, name)
         director.change_model(settings, self.person.owner_id)
         tier = tier_of(settings)
-        title = say("machine.tier_" + tier.name.replace("-", "_")) if tier else settings.model
+        title = tier_title(tier.name) if tier else settings.model
         return Told(place, say("models.uses", title=title))
 
     def _only_here(self) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.bench import film
 from tests.bench.main import line_of, missing, row
 from tests.bench.model import paired_ratio
 from tests.bench.page import last_line
@@ -79,3 +80,16 @@ def test_a_training_loop_that_is_quick_at_another_loss_is_not_ok() -> None:
     assert [each["ok"] for each in rows(row, {**timed, "losses": (0.5, 0.6)})][0] is False
     slow = {**timed, "ours": [2.0, 2.0], "waited": 0.2, "saved": 30.0}
     assert [each["ok"] for each in rows(row, slow)] == [False, False, False, False]
+
+
+def test_rows_about_films_have_the_same_shape() -> None:
+    slow, large = film.compared("film", 2.0, "peer", 1.0, 1.5), film.most("memory", 100.0, 200.0)
+    assert set(slow) == set(large) == KEYS
+    assert (slow["ratio"], slow["ok"], large["ok"]) == (2.0, False, True)
+
+
+@pytest.mark.full  # a dozen programs, one after the other
+@pytest.mark.timeout(900)
+def test_films_are_measured() -> None:
+    rows = list(film.rows(quick=True))
+    assert len(rows) >= 10 and all(set(each) == KEYS and each["value"] > 0 for each in rows)

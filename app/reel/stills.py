@@ -59,7 +59,13 @@ def contact_sheet(
 
 
 def storybook(
-    decision: Decision, words: Sequence[str], title: str, out: Path, told: Callable[[int, int], None]
+    decision: Decision,
+    words: Sequence[str],
+    title: str,
+    out: Path,
+    told: Callable[[int, int], None],
+    *,
+    language: str = "en",
 ) -> None:
     """A PDF with real text: a title page, then the picture of a scene above its words."""
     from fpdf import FPDF
@@ -73,7 +79,7 @@ def storybook(
     book: Any = FPDF(orientation="landscape", unit="mm", format=(high, wide))
     book.set_auto_page_break(False)
     book.set_title(title)
-    book.set_lang("en")
+    book.set_lang(language)
     with tempfile.TemporaryDirectory(prefix="whatnext-book-") as folder:
         book.add_font("Lora", "", _ttf(SERIF, Path(folder)))
         book.add_font("Lora", "I", _ttf(LINE, Path(folder)))

@@ -75,7 +75,7 @@ def take_out(
             out, form, made.scenes, made.seconds, made.bytes, made.took, made.way, made.reasons, made.encoded,
             made.cached, made.width, made.height,
         )  # fmt: skip
-    return _paper(form, plan, clips, out, title, speak, told, should_stop, began)
+    return _paper(form, plan, clips, out, title, language, speak, told, should_stop, began)
 
 
 def _paper(
@@ -84,6 +84,7 @@ def _paper(
     clips: Sequence[Clip],
     out: Path,
     title: str,
+    language: str,
     speak: Any,
     told: Told,
     should_stop: Callable[[], bool],
@@ -110,7 +111,7 @@ def _paper(
         elif form == "sheet":
             contact_sheet(decision, words, title, partial, step)
         else:
-            storybook(decision, words, title, partial, step)
+            storybook(decision, words, title, partial, step, language=language)
     seconds = float(decision.timeline.frames / decision.master.fps)
     return Taken(out, form, len(clips), seconds, out.stat().st_size, time.perf_counter() - began)
 

@@ -214,4 +214,4 @@ def _copied_inside(stretch: Stretch, master: Master) -> list[Stretch | Copied]:
 
 
 def _longest_seam(master: Master) -> int:
-    return max(1, master.frames(4.0))
+    return max(1, master.frames(2.0))

@@ -185,7 +185,7 @@ const film = (() => {
     plan = now.plan;
     player = makeCutPlayer();
     const joinAll = choice(T("film.join_all"), "", [["", T("film.as_they_are")], ...["cut", "dissolve", "fade"].map((name) => [name, T("film.join_" + name)])], (join) => { if (join) change({ shots: plan.shots.map((one) => ({ ...one, join })) }, "join"); });
-    const beside = ["srt", "vtt", "sheet", "book", "otio"].map((form) => h("button.wn-second", { type: "button", onclick: () => make(form) }, T("film.beside_" + form)));
+    const beside = ["srt", "vtt", "sheet", "book", "otio"].filter((form) => now.forms.includes(form)).map((form) => h("button.wn-second", { type: "button", onclick: () => make(form) }, T("film.beside_" + form)));
     parts = {
       list: h("ol.wn-cut-list"),
       out: h("div"),

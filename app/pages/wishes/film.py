@@ -18,7 +18,7 @@ from app.reel.master import Source, look_at
 from app.reel.plan import plan_of
 from app.reel.render import words_of
 from app.reel.rendering import Rendering, Report
-from app.reel.taking import FORMS
+from app.reel.taking import FORMS, Form
 from app.reel.voices import voices_here
 from app.reel.ways import decide
 from app.store.reels import forget_plan, keep_plan
@@ -62,6 +62,7 @@ class Film:
                 if scene.chosen is not None
             ],
             "voices": list(self._voices),
+            "forms": list(self._forms),
             "way": self._way(cut),
             "report": self._told(cut.end),
         }
@@ -93,7 +94,7 @@ class Film:
         """`form`: a film in the plan's own form, or what else is made of it."""
         cut = self._cut(place)
         form = text_of(message, "form", limit=16) or cut.plan.output.kind
-        found = next((one for one in FORMS if one == form), None)
+        found = next((one for one in self._forms if one == form), None)
         if found is None:
             raise UserError(say("desk.strange"))
         if cut.plan.narration.voice not in self._voices:
@@ -125,6 +126,11 @@ class Film:
     def _voices(self) -> tuple[str, ...]:
         """A server's voice may cost its owner money: only whoever sits at this machine may ask for it."""
         return tuple(one for one in voices_here() if one != "server" or self.person.at_home)
+
+    @property
+    def _forms(self) -> tuple[Form, ...]:
+        """The cut for other programs names files of this machine: that is for whoever sits at it."""
+        return tuple(one for one in FORMS if one != "otio" or self.person.at_home)
 
     def _way(self, cut: Cut) -> dict[str, Any] | None:
         """Which way the film would take and why, in words; None while there is nothing to make."""

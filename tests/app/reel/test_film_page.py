@@ -128,6 +128,9 @@ def test_a_film_is_made_fetched_and_made_again(
     with pytest.raises(NotFound):
         stranger.film(report["address"].rpartition("/")[2])
     assert "error" in ask(stranger, path[0])
+    visitor = Desk(desk.director, desk.owner_id, desk.examples, uploads=Path("."), at_home=False)
+    assert "otio" in ask(desk, path[0])["forms"] and "otio" not in ask(visitor, path[0])["forms"]
+    assert act(visitor, path[0], "film_make", form="otio")
 
 
 def test_a_film_that_is_stopped_leaves_none(desk: Desk, path: list[Scene], eventually: Callable[..., Any]) -> None:

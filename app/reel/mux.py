@@ -6,6 +6,7 @@ is silent, written as frames of silence that nobody has to encode.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -16,7 +17,7 @@ from av.packet import Packet
 
 from app.reel.encode import audio_frame
 from app.reel.master import Master
-from app.reel.sound import RATE, Samples, samples_of
+from app.reel.sound import RATE, Samples, ahead, samples_of
 from nsp_core.errors import UnreadableMedia
 from nsp_core.media.captions import add_caption_track, caption_packets
 from nsp_core.media.probe import open_clip
@@ -55,7 +56,11 @@ def write_film(
     told: Callable[[int], None] = lambda _frames: None,
 ) -> None:
     """`sound` None: silence. `told` hears how many frames are in the film so far; what it raises ends the writing."""
-    with open_output(out, master.encoding) as container, open_clip(parts[0].path) as first:
+    with (
+        contextlib.ExitStack() as stack,
+        open_output(out, master.encoding) as container,
+        open_clip(parts[0].path) as first,
+    ):
         video: Any = container.add_stream_from_template(first.streams.video[0])
         audio: Any = container.add_stream(master.encoding.audio_codec, rate=RATE, layout=master.encoding.audio_layout)
         audio.bit_rate = master.encoding.audio_bits
@@ -67,14 +72,17 @@ def write_film(
         container.start_encoding()
         for packet in caption_packets(captions, track):
             container.mux(packet)
+        if sound is not None:
+            sound = stack.enter_context(contextlib.closing(ahead(sound)))
         writer = _Sound(container, audio, sound)
+        tick = master.tick
         done = 0
         last_dts: int | None = None
         for part in parts:
             for packet in _pictures(part, master):
                 assert packet.pts is not None and packet.dts is not None
-                packet.pts += done * master.tick
-                packet.dts += done * master.tick
+                packet.pts += done * tick
+                packet.dts += done * tick
                 if last_dts is not None and packet.dts <= last_dts:
                     packet.dts = last_dts + 1  # after a piece of one frame, which has no delay
                 last_dts = packet.dts
@@ -123,8 +131,9 @@ def _pictures(part: Part, master: Master) -> Iterator[Packet[Any]]:
     """The packets of a part, its first picture at time 0. Groups are closed: none needs a picture outside."""
     with open_clip(part.path) as container:
         stream: Any = container.streams.video[0]
-        begin = (stream.start_time or 0) + part.first * master.tick
-        end = begin + part.frames * master.tick
+        tick = master.tick
+        begin = (stream.start_time or 0) + part.first * tick
+        end = begin + part.frames * tick
         if part.first:
             container.seek(begin, stream=stream, backward=True)
         found = 0
@@ -136,7 +145,7 @@ def _pictures(part: Part, master: Master) -> Iterator[Packet[Any]]:
             if begin <= packet.pts < end:
                 packet.pts -= begin
                 packet.dts -= begin
-                packet.duration = master.tick
+                packet.duration = tick
                 found += 1
                 yield packet
         if found != part.frames:

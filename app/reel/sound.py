@@ -6,8 +6,11 @@ order and given in blocks, so that a film of any length needs the memory of a fe
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Iterator, Sequence
+import queue
+import threading
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,6 +70,39 @@ def mixed_sound(timeline: Timeline, master: Master, voices: Sequence[Samples | N
         pending, done = pending[:, ready:], done + ready
     if done < total:
         yield from _blocks(np.zeros((2, total - done), np.float32))
+
+
+def ahead(blocks: Iterator[Samples], most: int = 4) -> Generator[Samples, None, None]:
+    """The same, made in a thread beside whoever takes them: libav decodes and encodes without holding Python up."""
+    made: queue.Queue[Samples | BaseException | None] = queue.Queue(most)
+    over = threading.Event()
+
+    def put(what: Samples | BaseException | None) -> None:
+        while not over.is_set():
+            with contextlib.suppress(queue.Full):
+                made.put(what, timeout=0.1)
+                return
+
+    def make() -> None:
+        try:
+            for block in blocks:
+                if over.is_set():
+                    return
+                put(block)
+            put(None)
+        except BaseException as error:  # for whoever waits
+            put(error)
+
+    worker = threading.Thread(target=make, name="sound", daemon=True)
+    worker.start()
+    try:
+        while (one := made.get()) is not None:
+            if isinstance(one, BaseException):
+                raise one
+            yield one
+    finally:
+        over.set()
+        worker.join()
 
 
 def samples_of(frames: int, master: Master) -> int:
@@ -132,14 +168,20 @@ def decoded(path: Path) -> Iterator[tuple[int, Samples]]:
             return
         resampler = AudioResampler(format="fltp", layout="stereo", rate=RATE)
         at: int | None = None
+        ours = False
         try:
             for frame in container.decode(container.streams.audio[0]):
                 if at is None:
                     at = round(float(frame.pts * frame.time_base) * RATE) if frame.pts is not None else 0
+                    ours = (frame.format.name, frame.layout.name, frame.sample_rate) == ("fltp", "stereo", RATE)
+                if ours:  # as all of our clips are
+                    yield at, frame.to_ndarray()
+                    at += frame.samples
+                    continue
                 for part in resampler.resample(frame):
                     yield at, part.to_ndarray()
                     at += part.samples
-            for part in resampler.resample(None):
+            for part in () if ours else resampler.resample(None):
                 yield at or 0, part.to_ndarray()
         except av.error.FFmpegError as error:
             raise UnreadableMedia(f"The sound of {path.name} is damaged; draw that scene again.") from error

@@ -111,8 +111,13 @@ def _drawn(words: str, font: Path, size: int, color: str, more: int) -> tuple[ND
         color=color,
         text_align="center",
         interline=round(size * 0.18),
-        # MoviePy measures letters without what hangs below the line
-        margin=(round(size * 0.5) + more, round(size * 0.32) + more),
+        # left, top, right, bottom; MoviePy measures letters without what hangs below the line
+        margin=(
+            round(size * 0.5) + more,
+            round(size * 0.28) + more,
+            round(size * 0.5) + more,
+            round(size * 0.5) + more,
+        ),
     )
     with closing(made):
         return made.get_frame(0).astype(np.uint8), np.asarray(made.mask.get_frame(0), dtype=np.float32)

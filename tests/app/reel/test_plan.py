@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from app.reel.cues import in_pieces
 from app.reel.papers import captions_text, timeline_json
 from app.reel.plan import Card, Narration, Plan, Shot, extended, plan_for, plan_of, without
 from app.reel.render import Clip, look_at_all, words_of
+from app.reel.sound import ahead
 from app.reel.stills import contact_sheet, storybook
 from app.reel.timeline import Copied
 from app.reel.voices import Server, remembering, speaker, voices_here
@@ -137,6 +139,26 @@ def test_a_scene_that_is_asked_for_more_than_it_has(silent: list[Clip]) -> None:
     plan = Plan((Shot("a", start=99.0), Shot("b", start=1.0, end=99.0)))
     scenes = decide(plan, look_at_all(silent[:2])).timeline.scenes
     assert [scene.frames for scene in scenes] == [1, FRAMES - FPS]
+
+
+def test_what_is_made_ahead_comes_in_order_ends_and_fails_as_it_is() -> None:
+    import threading
+
+    import numpy as np
+
+    blocks = [np.full((2, 4), float(n), np.float32) for n in range(20)]
+    assert [block[0, 0] for block in ahead(iter(blocks))] == [float(n) for n in range(20)]
+
+    def breaks() -> Iterator[Any]:
+        yield blocks[0]
+        raise UserError("The sound is damaged.")
+
+    with pytest.raises(UserError, match="damaged"):
+        list(ahead(breaks()))
+    left = ahead(iter(blocks * 100))
+    next(left)
+    left.close()
+    assert not [one for one in threading.enumerate() if one.name == "sound"], "nobody works for nobody"
 
 
 def test_a_voice_is_asked_once(tmp_path: Path) -> None:

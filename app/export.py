@@ -1,10 +1,14 @@
-"""`python -m app.export STORY --to pack|html --out FILE`: a story as a file to take home; --list says which there are.
+"""`python -m app.export STORY --to FORM --out FILE`: a story as a file to take home; --list says which there are.
+
+FORM is pack (the whole tree, for import), html (a page that plays it), a film of one path (mp4, webm, gif, webp), its
+captions (srt, vtt), a sheet of its scenes (sheet, a PNG), a book (book, a PDF) or its cut (otio).
 
 STORY is a story's id, as many of its first letters as are needed, or its title. What is written, and what is left out
 on purpose, is said in app.pack.packing and app.player.page. A file that is there is never overwritten.
 
 --json ends with {"story", "title", "to", "out", "scenes", "takes", "files", "missing", "bytes"}: a page has at most one
-take a scene, and a file for each clip. With --list it ends with {"stories": [{"id", "title", "scenes", "changed"}]}.
+take a scene, and a file for each clip; a film's answer has {"seconds", "way", "why", "encoded", "cached", "took"} too.
+With --list it ends with {"stories": [{"id", "title", "scenes", "changed"}]}.
 What cannot be used is one sentence and exit code 2.
 """
 
@@ -16,26 +20,30 @@ from pathlib import Path
 from typing import Any
 
 from app.pack import pack_story
+from app.pack.packing import check_target
 from app.player import write_page
 from app.progress_bar import ProgressBar
+from app.reel.command import add_options, write_film
+from app.reel.taking import FORMS
 from app.settings import Settings
 from app.store import Store
 from app.story import Story
 from app.terminal import OneSentenceParser, open_existing, plain, run, tell
 from nsp_core.errors import UserError
 
-KINDS = ("pack", "html")
+KINDS = ("pack", "html", *FORMS)
 _MOST_NAMED = 5
 
 
 def parser() -> argparse.ArgumentParser:
     made = OneSentenceParser(prog="launch.py export", description="Take a story out as a file.")
     made.add_argument("story", nargs="?", metavar="STORY", help="id, first letters of it, or title of a story")
-    made.add_argument("--to", choices=KINDS, help="pack: the whole tree, for import; html: a page that plays it")
+    made.add_argument("--to", choices=KINDS, help="what it becomes; see README")
     made.add_argument("--out", type=Path, metavar="FILE", help="the file to write; it must not be there yet")
     made.add_argument("--list", action="store_true", help="say which stories there are, and stop")
     made.add_argument("--without-originals", action="store_true", help="pack: leave out the files that you brought")
     made.add_argument("--with-taste", action="store_true", help="pack: put in what you chose, starred and rewrote")
+    add_options(made)
     made.add_argument("--data-dir", type=Path, help="where stories and media are kept")
     made.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     return made
@@ -54,8 +62,8 @@ def export(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def check(arguments: argparse.Namespace) -> None:
-    if arguments.to == "html" and (arguments.without_originals or arguments.with_taste):
-        raise UserError("--without-originals and --with-taste are for packs: a page holds neither originals nor taste.")
+    if arguments.to not in (None, "pack") and (arguments.without_originals or arguments.with_taste):
+        raise UserError("--without-originals and --with-taste are for packs: nothing else holds originals or taste.")
     for name, value in (("STORY", arguments.story), ("--to", arguments.to), ("--out", arguments.out)):
         if not value:
             raise UserError(f"{name} is missing; see: python launch.py export --help, or --list for the stories.")
@@ -82,13 +90,19 @@ def shelf(store: Store) -> dict[str, Any]:
 
 def write(store: Store, arguments: argparse.Namespace) -> dict[str, Any]:
     story = story_called(store, arguments.story)
-    made = packed(store, story, arguments) if arguments.to == "pack" else played(store, story, arguments.out)
+    if arguments.to == "pack":
+        made = packed(store, story, arguments)
+    elif arguments.to == "html":
+        made = played(store, story, arguments.out)
+    else:
+        check_target(arguments.out)
+        made = write_film(store, story, arguments.to, arguments)
     if made["missing"]:
         tell(f"{made['missing']} of its files were gone or damaged and are not in it; `doctor` says which.")
     return {"story": story.id, "title": story.title, "to": arguments.to, "out": str(arguments.out), **made}
 
 
-def packed(store: Store, story: Story, arguments: argparse.Namespace) -> dict[str, int]:
+def packed(store: Store, story: Story, arguments: argparse.Namespace) -> dict[str, Any]:
     with ProgressBar(sys.stderr, "Packing") as bar:
         made = pack_story(
             store,
@@ -114,7 +128,7 @@ def packed(store: Store, story: Story, arguments: argparse.Namespace) -> dict[st
     }
 
 
-def played(store: Store, story: Story, out: Path) -> dict[str, int]:
+def played(store: Store, story: Story, out: Path) -> dict[str, Any]:
     with ProgressBar(sys.stderr, "Writing") as bar:
         made = write_page(store, None, story.id, out, told=bar.show)
     tell(f"“{plain(made.title)}” with {made.scenes} scenes, to be opened in a browser: {made.path}")

@@ -52,6 +52,7 @@ class StoryApp:
     def close(self) -> None:
         self.demo.close(verbose=False)
         self.desk.fetching.close()
+        self.desk.rendering.close()
         self.director.shutdown()
         self.director.store.close()
 

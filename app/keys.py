@@ -14,7 +14,7 @@ from nsp_core.keys import HIDDEN, Key, key
 
 __all__ = ["HIDDEN", "KNOWN", "Key", "hide_keys", "key"]
 
-KNOWN = ("ANTHROPIC_API_KEY", "WHATNEXT_JUDGE_KEY", "HF_TOKEN")
+KNOWN = ("ANTHROPIC_API_KEY", "WHATNEXT_JUDGE_KEY", "WHATNEXT_VOICE_KEY", "HF_TOKEN")
 # whatever looks like one, even when it is not ours
 _SHAPES = re.compile(r"\b(?:sk-ant-[\w-]{16,}|sk-[\w-]{20,}|hf_\w{20,})")
 _SHORTEST = 8  # shorter values are words that may stand in any log

@@ -34,6 +34,15 @@ log = logging.getLogger(__name__)
 FOREVER = "private, max-age=31536000, immutable"  # the name is the content's hash
 PREVIEWS = {".webp": "image/webp", ".png": "image/png", ".jpg": "image/jpeg", ".gif": "image/gif", ".mp4": "video/mp4"}
 PICTURES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
+FILMS = {
+    ".mp4": "video/mp4",
+    ".webm": "video/webm",
+    ".gif": "image/gif",
+    ".webp": "image/webp",
+    ".png": "image/png",
+    ".pdf": "application/pdf",
+    ".vtt": "text/vtt",
+}
 FONTS = ROOT / "assets" / "fonts"
 _PLAIN = re.compile(r"[\w.-]{1,120}")
 
@@ -97,6 +106,15 @@ def routes(desk: Desk) -> list[Route]:
         done = BackgroundTask(target.unlink, missing_ok=True)
         return FileResponse(target, media_type="video/mp4", headers=headers, background=done)
 
+    async def film(request: Request) -> Response:
+        """What was made in the cutting room, under the story's title."""
+        try:
+            path, title = await run_in_threadpool(desk.film, request.path_params["name"])
+        except NotFound:
+            return _gone()
+        headers = {"Content-Disposition": disposition(title, path.suffix[1:]), "Cache-Control": "no-store"}
+        return FileResponse(path, headers=headers, media_type=FILMS.get(path.suffix, "application/octet-stream"))
+
     async def scene(request: Request) -> Response:
         """What a person takes along of one scene, under a name that says what it is."""
         try:
@@ -123,6 +141,7 @@ def routes(desk: Desk) -> list[Route]:
         Route("/font/{name}", font),
         Route("/scene/{take_id}/{part}", scene),
         Route("/reel/{scene}.mp4", reel),
+        Route("/film/{name}", film),
         Route("/backup/{name}", backup),
     ]
 

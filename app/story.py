@@ -163,6 +163,17 @@ class Tree:
         return len(self.children(scene_id)) > 1
 
 
+def shown_path(tree: Tree, scene_id: str) -> tuple[Scene, ...]:
+    """From the beginning through the scene to an end: where the story goes several ways, the one that grew last."""
+    path = list(tree.path(scene_id))
+    newest: dict[str, str] = {}  # the latest scene in each branch; ids rise with time
+    for scene in reversed(tree.branch(scene_id)):  # children before parents
+        newest[scene.id] = max([scene.id, *(newest[child.id] for child in tree.children(scene.id))])
+    while children := tree.children(path[-1].id):
+        path.append(max(children, key=lambda scene: newest[scene.id]))
+    return tuple(path)
+
+
 def within_context(path: tuple[Scene, ...], limit: int, keep: str | None = None) -> tuple[Scene, ...]:
     """At most `limit` scenes of a path: the first one, which holds who and where, the one to `keep`, and the latest."""
     if len(path) <= limit:

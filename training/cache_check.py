@@ -31,7 +31,7 @@ from training.generator import (
     numbered_pair,
     read_queries,
 )
-from training.pretrain import examples
+from training.pretrain import cache, examples
 from training.pretrain.stage import TABLE, begin, row_of, shares_of
 
 log = logging.getLogger(__name__)
@@ -118,18 +118,22 @@ def recipe_rows(stage: str, config: Any, count: int) -> Rows:
     row = row_of(stage, config)
     pipeline = begin(row, config)
     for kind in shares_of(stage, row, config):
-        path = examples.path_of(pipeline, config.examples, kind, config.cache, False)
-        if not path.is_file():
-            continue
-        rows = load_file(path)
-        for number in Random(0).sample(range(len(rows["labels"])), min(count, len(rows["labels"]))):
+        live = "queries" in row.moves
+        place = cache.place_of(pipeline, config.examples, kind, config.cache, False, not live)
+        shards = cache.shards_of(place)
+        sizes = [cache.length(shard) for shard in shards]
+        places = [(shard, at) for shard, size in zip(shards, sizes, strict=True) for at in range(size)]
+        for shard, at in Random(0).sample(places, min(count, len(places))):
+            rows = load_file(shard)
+            number = int(rows["numbers"][at])
             one = examples.example(pipeline, config.examples, kind, number)
             latents = encode_clips(pipeline.vae, np.asarray(one.frames)[None]).bfloat16()
             queries = pipeline.connector.queries
             made = {
                 "latents": latents[0],
-                "tails": examples.tails_of(pipeline, [one], latents)[0],
-                "conditions": read_queries(pipeline.vision_language, pipeline.processor, queries, [one.prompt]),
-                "labels": torch.tensor(examples.label(kind, one)),
+                "tails": cache.tails_of(pipeline, [one], latents)[0],
+                "labels": torch.tensor(cache.label(kind, one)),
             }
-            yield number, {part: rows[part][number] for part in made}, made
+            if not live:
+                made["conditions"] = read_queries(pipeline.vision_language, pipeline.processor, queries, [one.prompt])
+            yield number, {part: rows[part][at] for part in made}, made

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from nsp_core import flow
 from nsp_core.latents import to_target
 from nsp_core.pipeline import predict_velocity
+from training.own_errors import OwnErrors
 from training.parallel import Share
 
 
@@ -30,21 +31,27 @@ class FlowConfig:
     changed_weight: float = 4.0  # extra weight of cells that differ from the reference
     changed_threshold: float = 0.25
     reference_noise: float = 0.0  # deviation added to the tail, so that small errors of a chain are not kept
+    error_share: float = 0.0  # samples that continue from a picture with one of the model's own errors (`errors`)
+    error_scale: float = 1.5  # at most as large as so many of them
 
 
 @dataclass(frozen=True)
 class Cache:
-    """Tensors of N pairs: latents (N, C, F, h, w), tails (N, C, h, w), conditions (N, wordings, Q, D), null (Q, D)."""
+    """Tensors of N pairs: latents (N, C, F, h, w), tails (N, C, h, w), conditions (N, wordings, Q, D), null (Q, D).
 
-    latents: Tensor
-    tails: Tensor
-    conditions: Tensor
+    The first three may be what is indexed as a tensor and has its rows elsewhere (training/pretrain/cache.py)."""
+
+    latents: Any
+    tails: Any
+    conditions: Any
     null: Tensor
     labels: Tensor  # (N,) rule numbers; -1 is a described beginning
     residual_scale: Tensor  # (C,)
+    numbers: Tensor | None = None  # (N,) of the examples, where a cache's maker knows them by number
 
     def to(self, device: str) -> Cache:
-        return Cache(*(getattr(self, f.name).to(device) for f in fields(self)))
+        parts = (getattr(self, f.name) for f in fields(self))
+        return Cache(*(None if part is None else part.to(device) for part in parts))
 
 
 class Generator(nn.Module):
@@ -65,6 +72,7 @@ class FlowObjective:
     held_out: Cache
     rope_scale: tuple[float, ...] = (2.0, 128.0, 128.0)
     share: Share = Share()
+    errors: OwnErrors | None = None
 
     def batch(self, rng: np.random.Generator) -> dict[str, Tensor]:
         c = self.config
@@ -83,7 +91,8 @@ class FlowObjective:
         condition = self.cache.conditions[batch["index"], batch["wording"]].float()
         condition = torch.where(batch["drop"][:, None, None], self.cache.null.float(), condition)
         mine, _ = self.share.rows(batch["cut"])
-        return self.flow_loss(self.cache, batch["index"], condition[mine], batch["cut"], generator, self.share)
+        errors = self.errors if self.config.error_share else None
+        return self.flow_loss(self.cache, batch["index"], condition[mine], batch["cut"], generator, self.share, errors)
 
     def flow_loss(
         self,
@@ -93,6 +102,7 @@ class FlowObjective:
         cut: Tensor,
         generator: torch.Generator,
         share: Share | None = None,
+        errors: OwnErrors | None = None,
     ) -> tuple[Tensor, dict[str, float]]:
         """`index` and `cut` (B,) are of the global batch, `states` (b, Q, D) of the rows that are this process's."""
         c, share = self.config, share or Share()
@@ -102,9 +112,12 @@ class FlowObjective:
         def normal(*shape: int) -> Tensor:
             return torch.randn(shape, generator=generator, device=generator.device)
 
+        heads = latents[:, :, 0]
         if c.reference_noise:
             tails = tails + c.reference_noise * normal(*tails.shape)
-        reference = torch.cat([latents[:, :, :1], tails[:, :, None].expand_as(latents[:, :, 1:])], 2)
+        if errors is not None:
+            heads, tails = with_own_errors(heads, tails, errors, c, generator)
+        reference = torch.cat([heads[:, :, None], tails[:, :, None].expand_as(latents[:, :, 1:])], 2)
         residual = to_target(latents, reference, "repeat_last", cache.residual_scale)
         is_cut = cut[:, None, None, None, None]
         clean = torch.where(is_cut, latents, residual)
@@ -115,7 +128,8 @@ class FlowObjective:
         noise = normal(*clean.shape)
         x = flow.add_noise(clean, noise, sigma)
         target = flow.velocity_target(clean, noise)
-        weight = 1 + c.changed_weight * changed_cells(latents, reference, c.changed_threshold)
+        kept = torch.cat([latents[:, :, :1], cache.tails[index].float()[:, :, None].expand_as(latents[:, :, 1:])], 2)
+        weight = 1 + c.changed_weight * changed_cells(latents, kept, c.changed_threshold)
         squared: list[Tensor] = []
         counts: list[float] = []
         tokens = self.module.connector(states)
@@ -140,8 +154,8 @@ class FlowObjective:
             whole = weight[cut == mode][:, :, given:].sum()  # of all processes: each knows the global batch
             squared.append((error * w).sum() / whole * share.size)
             counts.append(float((cut == mode).sum()))
-        share = torch.tensor(counts, device=clean.device) / size
-        loss = (torch.stack(squared) * share).sum()
+        parts = torch.tensor(counts, device=clean.device) / size
+        loss = (torch.stack(squared) * parts).sum()
         names = [n for n, m in (("continue", False), ("cut", True)) if (cut == m).any()]
         return loss, {n: float(s.detach()) for n, s in zip(names, squared, strict=True)}
 
@@ -152,9 +166,12 @@ class FlowObjective:
         count = min(128, len(held.latents))
         begins = held.labels < 0
         device = held.latents.device
-        for name, cut in (("continue", False), ("cut", True)):
+        settings: list[tuple[str, bool, OwnErrors | None]] = [("continue", False, None), ("cut", True, None)]
+        if self.errors is not None and self.config.error_share:
+            settings.append(("continue_after_errors", False, self.errors))
+        for name, cut, errors in settings:
             losses = {"true": 0.0, "shuffled": 0.0}
-            seen = {False: 0, True: 0}
+            seen = 0
             for start in range(0, count, 32):
                 index = torch.arange(start, min(start + 32, count), device=device)
                 index = index if cut else index[~begins[index]]  # a beginning continues nothing
@@ -165,14 +182,28 @@ class FlowObjective:
                     states = held.conditions[index if kind == "true" else (index + 17) % count, 0].float()
                     generator = torch.Generator(device).manual_seed(start)
                     with torch.autocast(device.type, torch.bfloat16):
-                        value, _ = self.flow_loss(held, index, states, flags, generator)
+                        value, _ = self.flow_loss(held, index, states, flags, generator, errors=errors)
                     losses[kind] += float(value) * len(index)
-                seen[cut] += len(index)
-            if not seen[cut]:
+                seen += len(index)
+            if not seen:
                 continue
-            figures[name] = losses["true"] / seen[cut]
-            figures[f"{name}_words_worth"] = (losses["shuffled"] - losses["true"]) / seen[cut]
+            figures[name] = losses["true"] / seen
+            figures[f"{name}_words_worth"] = (losses["shuffled"] - losses["true"]) / seen
         return figures
+
+
+def with_own_errors(
+    heads: Tensor, tails: Tensor, errors: OwnErrors, config: FlowConfig, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """`heads` and `tails` (B, C, h, w) as the model would have left them: some get an error, at any place, of any size
+    up to `error_scale`. Both get the same one, as they do when a story is drawn."""
+    size, device = len(heads), generator.device
+    which = torch.randint(len(errors.heads), (size,), generator=generator, device=device)
+    has, large = (torch.rand(size, generator=generator, device=device) for _ in range(2))
+    much = torch.where(has < config.error_share, large * config.error_scale, 0.0)[:, None, None, None]
+    left = int(torch.randint(heads.shape[-1], (1,), generator=generator, device=device))
+    added = [much * e[which].roll(left, -1) for e in (errors.heads, errors.tails)]
+    return heads + added[0], tails + added[1]
 
 
 def changed_cells(latents: Tensor, reference: Tensor, threshold: float) -> Tensor:

@@ -67,6 +67,7 @@ class GeneratorConfig:
     layers: int = 6
     heads: int = 4
     compile: bool = True
+    errors: Path | None = None  # the model's own, from training.own_errors; flow.error_share says how often
     recompute: bool = False  # gradient checkpointing: less memory, a forward pass more
     threads: int = 2
     device: str = "cpu"

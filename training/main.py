@@ -31,7 +31,13 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--limit", type=int, metavar="N", help="take N steps at most: shows that everything runs")
     parser.add_argument("--out", type=Path, help="with `all`, `tiny` and `table`: one folder for everything")
-    parser.add_argument("--cases", type=int, default=400, metavar="N", help="with `table`: held-out stories a row")
+    parser.add_argument(
+        "--cases",
+        type=int,
+        default=400,
+        metavar="N",
+        help="with `table`: held-out stories a row, twice as many for reinforcement",
+    )
     parser.add_argument("--json", action="store_true", help="with `tiny`, `table`, `plan`: one JSON object at the end")
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     args = parser.parse_intermixed_args(argv)  # overrides may stand behind options

@@ -20,9 +20,7 @@ from training.picturebook.wordings import retold
 from training.picturebook.words import HELD_OUT_VARIANTS, TRAIN_VARIANTS, describe, instructions, look_back, tell
 from training.picturebook.world import COLOURS, SLOTS, Event, World
 
-TASKS_VERSION = 1
 _DIALECT = prompts.STARTER
-_VOID = World("meadow", "day", "clear")
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from nsp_core.errors import ConfigError
 from nsp_core.model import build
 from nsp_core.model.vision_language import Prompt
-from training import checkpoint, loop, parallel
+from training import checkpoint, loop, own_errors, parallel
 from training.flow_matching import FlowObjective, Generator
 from training.generator import GeneratorConfig, make_cache, read_cache, read_queries
 from training.loop import LoopConfig
@@ -35,7 +35,7 @@ def train_vae(config: VaeConfig, resume: bool) -> int:
     if config.init is not None:
         initial = checkpoint.load(config.init)
         # the averages, rounded as shipped: an encoder that stays must be the one that later stages were given
-        objective.module.load_state_dict({n: t.bfloat16().float() for n, t in {**initial.model, **initial.ema}.items()})
+        begin_with(objective.module, {n: t.bfloat16().float() for n, t in {**initial.model, **initial.ema}.items()})
     objective.module.to(config.device)
     return loop.train(
         objective,
@@ -45,6 +45,20 @@ def train_vae(config: VaeConfig, resume: bool) -> int:
         minutes=config.minutes,
         resume=resume,
     )
+
+
+def begin_with(vae: Any, weights: dict[str, Tensor]) -> None:
+    """All of `weights` that have a place of the same shape; the encoder's must all have one.
+
+    Raises ConfigError when the encoder is of another shape.
+    """
+    own = vae.state_dict()
+    fitting = {n: t for n, t in weights.items() if n in own and own[n].shape == t.shape}
+    if any(n.startswith("encoder.") and n not in fitting for n in own):
+        raise ConfigError("init holds an autoencoder with another encoder: give the width that it was trained with.")
+    vae.load_state_dict({**own, **fitting})
+    if len(fitting) < len(own):
+        log.info("%d of %d tensors begin with init's, the others anew", len(fitting), len(own))
 
 
 def train_reader(config: ReaderConfig, resume: bool) -> int:
@@ -98,7 +112,7 @@ def start_reader(config: ReaderConfig) -> tuple[Any, Reader]:
 def load_vae(run: Path) -> Any:
     """The averaged autoencoder of a run folder, with the latent statistics that every later stage is made with."""
     config = from_run(VaeConfig, run)
-    vae = build.autoencoder(config.width)
+    vae = build.autoencoder(config.width, wide_decoder=config.wide_decoder)
     put_average(vae, run)
     vae.eval().requires_grad_(False)
     mean, deviation = latent_statistics(vae, config, run)
@@ -202,6 +216,10 @@ def train_generator(config: GeneratorConfig, resume: bool) -> int:
         transformer.compile_repeated_blocks()
     held_cache = read_cache(held_folder, null.cpu(), cache.residual_scale)
     objective = FlowObjective(config.flow, module, cache.to(config.device), held_cache.to(config.device))
+    if config.errors is not None:
+        objective.errors = own_errors.read(config.errors).to(config.device)
+    elif config.flow.error_share:
+        raise ConfigError("flow.error_share needs errors=FILE: make it with python -m training.own_errors.")
     del stories, held_out
     return learn_to_draw(objective, config.loop, config, resume)
 

@@ -46,6 +46,7 @@ class VaeConfig:
     prior_weight: float = 1e-4
     # Only the decoder learns: what a generator was trained on stays valid, and its clips come out sharper
     decoder_only: bool = False
+    wide_decoder: bool = False  # an `init` without one gives all that has the same shape
     threads: int = 2
     device: str = "cpu"
     init: Path | None = None
@@ -60,7 +61,7 @@ class VaeObjective:
     module: Any = field(init=False)
 
     def __post_init__(self) -> None:
-        self.module: nn.Module = build.autoencoder(self.config.width)
+        self.module: nn.Module = build.autoencoder(self.config.width, wide_decoder=self.config.wide_decoder)
         if self.config.decoder_only:
             self.module.encoder.requires_grad_(False)
         self.frames = np.load(self.config.pool / "frames.npy", mmap_mode="r")

@@ -37,7 +37,7 @@ def look_at_leftovers(store: Store, *, fix: bool, older_than: float) -> Findings
 def leftovers(store: Store) -> Iterator[tuple[Path, tuple[int, float]]]:
     """Each with its size and its age."""
     settings = store.settings
-    for path in (*half_written(settings), *_previews(store), *_of_dead_pages(settings)):
+    for path in (*half_written(settings), *_previews(store), *_of_dead_pages(settings), *_of_gone_stories(store)):
         with contextlib.suppress(FileNotFoundError):
             if path.is_file():
                 yield path, (path.stat().st_size, path.stat().st_mtime)
@@ -49,6 +49,7 @@ def half_written(settings: Settings) -> Iterator[Path]:
     yield from settings.data_dir.glob("token.*.partial")
     yield from settings.run_dir.glob("*.partial")
     yield from settings.run_dir.glob("reel-*.mp4")
+    yield from (settings.data_dir / "films").glob("*/*.partial")
 
 
 def _previews(store: Store) -> Iterator[Path]:
@@ -59,6 +60,15 @@ def _previews(store: Store) -> Iterator[Path]:
         going = {row[0] for row in rows}
     for path in store.settings.previews_dir.glob("*"):
         if path.name[:36] not in going:
+            yield path
+
+
+def _of_gone_stories(store: Store) -> Iterator[Path]:
+    """Encoded pieces of films whose story is not there any more."""
+    with store.database.reading() as session:
+        stories = {row[0] for row in session.connection().exec_driver_sql("SELECT id FROM story")}
+    for path in (store.settings.data_dir / "films").glob("*/*"):
+        if path.parent.name not in stories:
             yield path
 
 

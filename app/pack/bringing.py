@@ -29,7 +29,17 @@ from app.settings import Settings
 from app.store import Store, oplog
 from app.store.backup import room_for, sync
 from app.store.media import Media, MediaFile, is_whole
-from app.store.models import MediaRow, PreferenceRow, RecipeRow, SceneRow, StoryRow, TakeRow, VerdictRow
+from app.store.models import (
+    MediaRow,
+    PreferenceRow,
+    RecipeRow,
+    ReelRow,
+    SceneRow,
+    StoryRow,
+    TakeRow,
+    VerdictRow,
+)
+from app.store.reels import with_scenes
 from nsp_core.checkpoint import fingerprint
 from nsp_core.errors import Cancelled
 
@@ -278,6 +288,10 @@ def _write_rows(session: Session, owner_id: str, story: StoryPack, files: dict[s
                 context_json=one.context,
             )
         )
+    named = {str(at): scene_id for at, scene_id in enumerate(scene_ids)}
+    for reel in story.reels:
+        plan = with_scenes(reel.plan, named)
+        session.add(ReelRow(story_id=row.id, scene_id=scene_ids[reel.scene], plan_json=plan))
     oplog.change(session, row, "create_story", actor="model")  # nothing before it to go back to
     del held
     return row

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pydantic import ValidationError
 
 from app.pack.form import FORMAT, MAX_TAKES, NOBODY, FileUse, Manifest, NotAPack, PackedScene, Preface, StoryPack
+from app.reel.plan import plan_of
 
 
 def read_manifest(data: bytes, name: str) -> Manifest:
@@ -69,6 +70,11 @@ def check_references(pack: StoryPack) -> None:
             for name in (parent.frames, parent.latents):
                 if name is not None and name not in pack.media and not name.startswith(NOBODY):
                     raise ValueError("a recipe names a file that is not in the pack")
+    for reel in pack.reels:
+        if max([reel.scene, *(int(shot.scene) for shot in plan_of(reel.plan).shots)]) >= len(pack.scenes):
+            raise ValueError("a film names a scene that is not there")
+    if len({reel.scene for reel in pack.reels}) != len(pack.reels):
+        raise ValueError("two films end with the same scene")
     if {use.name for use in pack.uses} != set(pack.media):
         raise ValueError("its list of files is not that of the files which its scenes use")
     if len({name.partition(".")[0] for name in pack.media}) != len(pack.media):

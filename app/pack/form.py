@@ -21,6 +21,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
+from app.reel.plan import plan_of
 from app.store.media import KEPT
 from app.store.stories import MAX_BIBLE, MAX_TITLE, MAX_WORDS
 from app.story import Mode, Role, TakeKind, WordsSource
@@ -37,6 +38,7 @@ MAX_TAKES = 100_000
 MAX_FILES = 400_000
 MAX_STORY = 128 << 20  # bytes of story.json
 MAX_MANIFEST = 128 << 20
+MAX_PLAN = 400_000  # letters of how a film is cut
 MAX_TEXT = 20_000  # letters, where a person does not meet a smaller limit
 MAX_SIDE = 1 << 14  # pixels
 _I64 = 2**63 - 1
@@ -102,6 +104,17 @@ def _options(text: str) -> str:
     for value in (made.guidance, made.shift):
         if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > 1e6):
             raise ValueError("guidance or shift is no number that can be drawn with")
+    return text
+
+
+def _cut(text: str) -> str:
+    """How a film is cut; its shots name scenes by their places."""
+    try:
+        plan = plan_of(_sane(text))
+    except UserError:
+        raise ValueError("how a film is cut cannot be read") from None
+    if not all(re.fullmatch(r"[0-9]{1,6}", shot.scene) for shot in plan.shots):
+        raise ValueError("a film names a scene in a way that no scene has here")
     return text
 
 
@@ -270,6 +283,13 @@ class PackedPreference(Part):
     at: Time
 
 
+class PackedReel(Part):
+    """How the film of the path to `scene` is cut."""
+
+    scene: Place
+    plan: Annotated[str, Field(max_length=MAX_PLAN), AfterValidator(_cut)]
+
+
 class StoryPack(Part):
     """One story. Takes are numbered through, in the order of the scenes."""
 
@@ -283,6 +303,7 @@ class StoryPack(Part):
     scenes: Annotated[tuple[PackedScene, ...], Field(min_length=1, max_length=MAX_SCENES)]
     preferences: Annotated[tuple[PackedPreference, ...], Field(max_length=MAX_TAKES)]
     media: Annotated[dict[FileName, FileFacts], Field(max_length=MAX_FILES)]
+    reels: Annotated[tuple[PackedReel, ...], Field(max_length=MAX_SCENES)] = ()
 
     @property
     def takes(self) -> Iterator[PackedTake]:

@@ -37,6 +37,7 @@ from app.pack.form import (
     Manifest,
     PackedPreference,
     PackedRecipe,
+    PackedReel,
     PackedScene,
     PackedTake,
     PackedVerdict,
@@ -53,11 +54,13 @@ from app.store.models import (
     MediaRow,
     PreferenceRow,
     RecipeRow,
+    ReelRow,
     SceneRow,
     StoryRow,
     TakeRow,
     VerdictRow,
 )
+from app.store.reels import with_scenes
 from app.story import Role
 from nsp_core.errors import Cancelled, UserError
 
@@ -90,6 +93,7 @@ class _Rows:
     links: dict[str, list[MediaLinkRow]]  # by take or scene
     media: dict[str, MediaRow]
     preferences: list[PreferenceRow]
+    reels: list[ReelRow]
 
     @property
     def in_order(self) -> list[TakeRow]:
@@ -203,6 +207,7 @@ def _read(store: Store, owner_id: str | None, story_id: str, *, originals: bool,
             _grouped(sorted(links, key=lambda link: (link.role, link.number, link.id)), "take_id", "scene_id"),
             {row.sha256: row for row in media},
             _preferences(session, story.id, {*scene_ids, *take_ids}) if taste else [],
+            sorted(rows_of(session, ReelRow, "scene_id", scene_ids), key=lambda row: row.id),
         )
 
 
@@ -230,6 +235,7 @@ def _grouped(rows: Iterable[Any], *columns: str) -> dict[str, list[Any]]:
 def _described(rows: _Rows, kept: Mapping[str, str]) -> StoryPack:
     scene_at = {scene.id: at for at, scene in enumerate(rows.scenes)}
     take_at = {take.id: at for at, take in enumerate(rows.in_order)}
+    placed = {scene_id: str(at) for scene_id, at in scene_at.items()}
     uses = {
         whose: tuple(
             FileUse(role=cast(Role, link.role), name=kept[link.media_sha256], number=link.number, called=link.name)
@@ -279,6 +285,9 @@ def _described(rows: _Rows, kept: Mapping[str, str]) -> StoryPack:
                 context=one.context_json,
             )
             for one in rows.preferences
+        ),
+        reels=tuple(
+            PackedReel(scene=scene_at[row.scene_id], plan=with_scenes(row.plan_json, placed)) for row in rows.reels
         ),
         media={
             kept[sha256]: FileFacts(**_columns(FileFacts, row)) for sha256, row in rows.media.items() if sha256 in kept

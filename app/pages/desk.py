@@ -21,6 +21,7 @@ from app.pages.wishes.begin import Beginning
 from app.pages.wishes.bible import Bible
 from app.pages.wishes.drift import Drifting
 from app.pages.wishes.engine import EngineRoom
+from app.pages.wishes.film import Film
 from app.pages.wishes.library import Library
 from app.pages.wishes.machine import Machine
 from app.pages.wishes.models import Models
@@ -32,6 +33,7 @@ from app.pages.wishes.takes import Takes
 from app.pages.wishes.telling import Telling
 from app.pages.wishes.wander import Wandering
 from app.reel import ReelItem, export_reel
+from app.reel.rendering import Rendering
 from app.store.errors import NotFound, StaleStory
 from nsp_core.errors import OutsideLanguage, UserError, WhatNextError
 
@@ -63,6 +65,7 @@ class Desk:
         self.beginning = Beginning(self.person)
         self.library = Library(self.person)
         self.fetching = Fetching(self.settings)
+        self.rendering = Rendering(self.settings)
         self.wishes: dict[str, Wish] = {}
         self.questions: dict[str, Question] = {}
         for subject in (
@@ -80,6 +83,7 @@ class Desk:
             Alone(self.person),
             Queueing(self.person),
             EngineRoom(self.person),
+            Film(self.person, self.rendering),
         ):
             self.wishes.update(subject.wishes)
             self.questions.update(getattr(subject, "questions", {}))
@@ -158,6 +162,14 @@ class Desk:
         if path is None:
             raise NotFound("There is no preview of that.")
         return path
+
+    def film(self, name: str) -> tuple[Path, str]:
+        """The film that was made last, and its story's title. Raises NotFound."""
+        found = self.rendering.film(self.owner_id, name)
+        if found is None:
+            raise NotFound("That film is not here any more; make it again.")
+        path, report = found
+        return path, self.stories.story(report.story).title
 
     def write_reel(self, scene_id: str, target: Path) -> str:
         """The path to the scene as one film in `target`; returns the story's title."""

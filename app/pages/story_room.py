@@ -45,6 +45,8 @@ SCRIPTS = (
     "engine.js",
     "tree.js",
     "map.js",
+    "cutplay.js",
+    "film.js",
     "undo.js",
     "thrown.js",
     "library.js",
@@ -69,6 +71,7 @@ STYLES = (
     "queue.css",
     "engine.css",
     "library.css",
+    "film.css",
     "help.css",
     "thumb.css",
 )

@@ -9,17 +9,6 @@ from app.pages.drift_view import drift_views
 from app.story import Scene, Tree
 
 
-def shown_path(tree: Tree, scene_id: str) -> tuple[Scene, ...]:
-    """From the beginning through the scene to an end: where the story goes several ways, the one that grew last."""
-    path = list(tree.path(scene_id))
-    newest: dict[str, str] = {}  # the latest scene in each branch; ids rise with time
-    for scene in reversed(tree.branch(scene_id)):  # children before parents
-        newest[scene.id] = max([scene.id, *(newest[child.id] for child in tree.children(scene.id))])
-    while children := tree.children(path[-1].id):
-        path.append(max(children, key=lambda scene: newest[scene.id]))
-    return tuple(path)
-
-
 def strip_view(tree: Tree, path: tuple[Scene, ...], drawing: Collection[str] = ()) -> list[dict[str, Any]]:
     """One entry a scene, as the page's script reads it. `drawing`: scenes that are waiting for their pictures."""
     views = [scene_view(tree, scene, scene.id in drawing) for scene in path]

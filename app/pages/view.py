@@ -16,14 +16,14 @@ from app.pages.place import Place
 from app.pages.progress import job_view
 from app.pages.queue_view import queue_badge
 from app.pages.stories import FIRST_PAGE, shelf_view
-from app.pages.strip import shown_path, strip_view
+from app.pages.strip import strip_view
 from app.pages.takes_view import Behind, shown_job, takes_view
 from app.pages.wander_view import retelling_view, trouble_of, undo_view
 from app.store.errors import NotFound
 from app.store.jobs import Job
 from app.store.owners import shelf_order
 from app.store.queue import Queue
-from app.story import Scene, Story, Tree
+from app.story import Scene, Story, Tree, shown_path
 from app.visitor import visitor
 
 MOST_TRASH = 60  # stories that are listed

@@ -65,7 +65,7 @@ def export_reel(
         out,
         on_progress=on_progress,
         words=[" ".join(item.words.split()) for item in scenes],
-        chapters=[_chapter(item.words, number) for number, item in enumerate(scenes, 1)],
+        chapters=[chapter_of(item.words, number) for number, item in enumerate(scenes, 1)],
         title=title,
         differing="re-encode",
     )
@@ -85,7 +85,7 @@ def export_reel(
     )
 
 
-def _chapter(words: str, number: int) -> str:
+def chapter_of(words: str, number: int) -> str:
     """The first sentence, short enough for a player's list."""
     line = " ".join(words.split()) or f"Scene {number}"
     sentence = line.split(". ")[0]

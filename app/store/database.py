@@ -26,7 +26,7 @@ from app.store.errors import SchemaError
 
 log = logging.getLogger(__name__)
 
-HEAD = "0002"  # the newest migration; a test keeps it true, so that an up-to-date start need not import alembic
+HEAD = "0003"  # the newest migration; a test keeps it true, so that an up-to-date start need not import alembic
 MIGRATIONS = Path(__file__).with_name("migrations")
 _WRITE = "whatnext_write"
 

@@ -13,6 +13,7 @@ from sqlmodel import Session, col, select
 from app.identity import new_id, now
 from app.store import oplog
 from app.store.models import MediaLinkRow, RecipeRow, Row, SceneRow, StoryRow, TakeRow, VerdictRow
+from app.store.reels import duplicate_plans
 from app.store.rows import within_reach
 
 _MANY = 500
@@ -64,6 +65,7 @@ def duplicate_in(session: Session, story: StoryRow, title: str) -> StoryRow:
         _add(session, link, id=new_id(), take_id=take_ids[link.take_id or ""])
     for link in rows_of(session, MediaLinkRow, "scene_id", list(scene_ids)):
         _add(session, link, id=new_id(), scene_id=scene_ids[link.scene_id or ""])
+    duplicate_plans(session, story.id, copy.id, scene_ids)
     copy.head_scene_id = scene_ids.get(story.head_scene_id or "")
     oplog.change(session, copy, "create_story", actor="model")  # nothing before it to go back to
     return copy

@@ -23,6 +23,7 @@ from app.store import oplog
 from app.store.database import Database
 from app.store.media import Media
 from app.store.models import JobRow, MediaLinkRow, SceneRow, StoryRow, TakeRow
+from app.store.reels import forget_pieces, forget_scenes
 from app.store.search import forget_erased
 from app.store.takes import TakeKeeper
 from app.store.unlinking import announce, finish_unlinking, unlink
@@ -158,12 +159,14 @@ class Eraser(TakeKeeper):
     def _erase(self, session: Session, what: Erased) -> list[Path]:
         """All rows; returns the files, to be unlinked after the commit."""
         story = session.get_one(StoryRow, what.story_id)
+        forget_pieces(self.media.root.parent, story.id)
         if not what.scenes:
             self._let_go_of_uploads(session, what)
         named = {"scenes": json.dumps(what.scenes), "takes": json.dumps(what.takes), "jobs": json.dumps(what.jobs)}
         hashes = _ids(session, _HASHES, **named)
         if not what.whole:
             oplog.forget(session, story.id, what.scenes, what.takes)
+            forget_scenes(session, story.id, what.scenes)
             if story.head_scene_id in what.scenes:
                 top = session.get_one(SceneRow, what.scenes[-1])
                 story.head_scene_id = top.parent_id

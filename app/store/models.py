@@ -297,6 +297,18 @@ class OpRow(Row, table=True):
     at: datetime = _time()
 
 
+class ReelRow(Row, table=True):
+    """How the film of the path to a scene is cut; what a plan says is app.reel.plan's affair."""
+
+    __tablename__ = "reel"
+    id: str = _id()
+    story_id: str = _ref("story.id")
+    scene_id: str = Field(foreign_key="scene.id", ondelete="CASCADE", unique=True)
+    plan_json: str
+    version: int = 1
+    changed_at: datetime = _time()
+
+
 class PreferenceRow(Row, table=True):
     """What a person chose, starred, rewrote or threw away: visible, exportable, erasable, never sent anywhere."""
 

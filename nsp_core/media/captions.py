@@ -1,4 +1,4 @@
-"""The soft caption track of a reel: mov_text samples (3GPP timed text) that MP4 players can switch on.
+"""The soft caption track of a reel that players can switch on: mov_text (3GPP timed text) in MP4, WebVTT in WebM.
 
 Knows only text and times; join.py puts the samples into the file.
 """
@@ -42,8 +42,8 @@ class Caption(NamedTuple):
     end: float
 
 
-def add_caption_track(container: OutputContainer, language: str) -> Any:
-    track: Any = container.add_stream("mov_text")
+def add_caption_track(container: OutputContainer, language: str, codec: str = "mov_text") -> Any:
+    track: Any = container.add_stream(codec)
     track.codec_context.subtitle_header = _STYLE
     track.time_base = CAPTION_BASE
     track.metadata["language"] = language
@@ -64,7 +64,8 @@ def caption_packets(captions: Sequence[tuple[str, float, float]], track: Any) ->
         words = text.strip().encode("utf-8")[:_LONGEST].decode("utf-8", "ignore").encode("utf-8")
         if not words:
             continue
-        packet: Packet[Any] = Packet(len(words).to_bytes(2, "big") + words)
+        plain = track.codec_context.name == "webvtt"
+        packet: Packet[Any] = Packet(escaped(words) if plain else len(words).to_bytes(2, "big") + words)
         packet.stream = track
         packet.time_base = CAPTION_BASE
         packet.pts = packet.dts = begin
@@ -72,3 +73,8 @@ def caption_packets(captions: Sequence[tuple[str, float, float]], track: Any) ->
         packet.is_keyframe = True
         packets.append(packet)
     return packets
+
+
+def escaped(words: bytes) -> bytes:
+    """WebVTT (W3C) gives & and < a meaning of their own."""
+    return words.replace(b"&", b"&amp;").replace(b"<", b"&lt;").replace(b">", b"&gt;")

@@ -50,7 +50,7 @@ def write_clip(path: str | Path, frames: Frames, fps: float | Fraction, *, maste
     rate = Fraction(fps).limit_denominator(1001)
     ticks = master.ticks(rate)
     with whole_file(Path(path)) as partial, open_output(partial, master) as container:
-        stream: Any = container.add_stream(master.codec, rate=rate, options=_encoder_options(master))
+        stream: Any = container.add_stream(master.codec, rate=rate, options=encoder_options(master))
         shown = enlarge(frames[0], master)
         stream.width, stream.height = shown.shape[1], shown.shape[0]
         stream.pix_fmt = master.pixel_format
@@ -127,7 +127,8 @@ def to_yuv(frame: Frames, master: HouseEncoding) -> VideoFrame:
     return picture
 
 
-def _encoder_options(master: HouseEncoding) -> dict[str, str]:
+def encoder_options(master: HouseEncoding, *, threads: int = 1) -> dict[str, str]:
+    """x264's options. The number of threads changes the bytes, never the headers: clips of both join by copying."""
     x264 = {
         "keyint": master.gop,
         "min-keyint": master.gop,
@@ -135,7 +136,7 @@ def _encoder_options(master: HouseEncoding) -> dict[str, str]:
         "open-gop": 0,
         "bframes": master.b_frames,
         "b-pyramid": "none",  # one frame of delay, the same for clips of every length
-        "threads": 1,  # the number of threads changes the bytes
+        "threads": threads,
         "lookahead-threads": 1,
     }
     return {

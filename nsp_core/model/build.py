@@ -49,11 +49,14 @@ def _entry(registry: Mapping[str, str], name: str, role: str) -> ModuleType:
     return importlib.import_module(registry[name])
 
 
-def autoencoder(width: int = 32, latent_channels: int = LATENT_CHANNELS) -> AutoencoderKLLTXVideo:
+def autoencoder(
+    width: int = 32, latent_channels: int = LATENT_CHANNELS, wide_decoder: bool = False
+) -> AutoencoderKLLTXVideo:
     """LTX autoencoder, 16x spatial and 4x temporal: (B, 3, 4k+1, H, W) -> (B, C, k+1, H/16, W/16). 5.1 M at width 32.
 
     The down- and up-sampling are those of LTX-Video 0.9.5 (space-to-depth with a shortcut): they learn faster a step
-    than the 0.9.0 blocks (DECISIONS.md).
+    than the 0.9.0 blocks (DECISIONS.md). With `wide_decoder` (8.7 M) channels are not halved at each up-sampling: where
+    a patch of 4x4 pixels is made (48 numbers), 64 channels lie below it instead of 32, in two blocks instead of one.
     """
     from diffusers import AutoencoderKLLTXVideo
 
@@ -63,13 +66,13 @@ def autoencoder(width: int = 32, latent_channels: int = LATENT_CHANNELS) -> Auto
         down_block_types=("LTXVideo095DownBlock3D",) * 2,
         decoder_block_out_channels=(2 * width, 4 * width),
         layers_per_block=(1, 1, 1),
-        decoder_layers_per_block=(1, 1, 1),
+        decoder_layers_per_block=(2, 1, 1) if wide_decoder else (1, 1, 1),
         spatio_temporal_scaling=(True, True),
         decoder_spatio_temporal_scaling=(True, True),
         decoder_inject_noise=(False,) * 3,
         downsample_type=("spatiotemporal",) * 2,
         upsample_residual=(True,) * 2,
-        upsample_factor=(2,) * 2,
+        upsample_factor=(1 if wide_decoder else 2,) * 2,
         patch_size=4,
         patch_size_t=1,
         encoder_causal=True,

@@ -63,7 +63,7 @@ def test_a_page_to_play(data: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
         (["The fox", "--to", "pack"], "--out is missing"),
         (["The fox", "--out", "x.zip"], "--to is missing"),
         (["--to", "pack", "--out", "x.zip"], "STORY is missing"),
-        (["The fox", "--to", "book", "--out", "x.zip"], "invalid choice: 'book'"),
+        (["The fox", "--to", "tapestry", "--out", "x.zip"], "invalid choice: 'tapestry'"),
         (["The fox", "--to", "pack", "--out", "no/such/x.zip"], "no folder"),
         (["The fox", "--to", "pack", "--out", "."], "already something"),
         (["The fox", "--to", "html", "--with-taste", "--out", "x.html"], "are for packs"),

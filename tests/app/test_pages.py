@@ -19,11 +19,11 @@ from app.pages.desk import Desk
 from app.pages.examples import Example, Examples, read_examples
 from app.pages.progress import job_text, seconds
 from app.pages.story_room import FRAME, script
-from app.pages.strip import shown_path, strip_view
+from app.pages.strip import strip_view
 from app.settings import Settings
 from app.store import open_store
 from app.store.jobs import Job
-from app.story import Scene, Tree
+from app.story import Scene, Tree, shown_path
 from tests.browser.painter import Painter, paint
 
 View = dict[str, Any]

@@ -1,7 +1,7 @@
-"""`python launch.py bench [app|train] [--json] [--quick] [--starter PATH]`: promises about time and memory, measured.
+"""`python launch.py bench [app|train|reel] [--json] [--quick] [--starter PATH]`: promises about time and memory.
 
 Without a word the model, the page's start and the film; `app`: how the page feels in a browser (tests.bench.app);
-`train`: a training step (tests.bench.train).
+`train`: a training step (tests.bench.train); `reel`: films (tests.bench.film).
 
 Each row is {"what", "value", "unit", "peer", "peer_value", "ratio", "bar", "ok"}: `bar` is the most that `value` may
 be, or `ratio` where a peer did the same work in the same run. What could not be measured has value null and is not ok.
@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.bench import app, page, reel, train
+from tests.bench import app, film, page, reel, train
 from tests.bench.model import THREADS, paired_ratio
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,7 +31,9 @@ Row = dict[str, Any]
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="launch.py bench", description="Time the model and the page on this machine.")
-    parser.add_argument("what", nargs="?", choices=["app", "train"], help="how the page feels; a training step")
+    parser.add_argument(
+        "what", nargs="?", choices=["app", "train", "reel"], help="how the page feels; a training step; films"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     parser.add_argument("--quick", action="store_true", help="few repetitions: shows that everything runs")
     parser.add_argument("--starter", type=Path, help="folder of the model to time (default: assets/starter)")
@@ -44,6 +46,7 @@ def main(argv: list[str] | None = None) -> int:
     chosen: dict[str | None, list[Callable[[], Iterable[Row]]]] = {
         "app": [lambda: app_rows(model, rounds)],
         "train": [lambda: train_rows(model, rounds)],
+        "reel": [lambda: film.rows(quick=arguments.quick)],
         None: measures(model, rounds),
     }
     for measure in chosen[arguments.what]:

@@ -88,7 +88,8 @@ def test_every_arm_trains_and_every_row_is_measured_once(tmp_path, capsys, monke
     assert all({"right", "motion", "copy_last"} <= figures.keys() for figures in result["rows"].values())
     assert set(result["composition"]) == set(ablation.STAGES_SHOWN)
     assert set(result["claims"]) == {claim for claim, _, _ in ablation.CLAIMS}
-    assert result["claims"]["reinforcement"]["right"]["n"] == 1  # one story, three seeds of it
+    assert result["claims"]["reinforcement"]["right"]["n"] == 2  # two stories, three seeds of each
+    assert result["claims"]["fine-tuning"]["right"]["n"] == 1
     told = (tmp_path / "run" / "table.md").read_text()
     assert all(row.name in told for row in ablation.ROWS)
 
@@ -117,3 +118,20 @@ def test_without_pre_training_queries_learn_and_steps_are_as_many(monkeypatch, t
     assert any("drawer" in change for change in seen["sft"] if change.startswith("init="))
     assert main(["table", "--cases", "0", "--out", str(tmp_path)]) == 2
     assert main(["table", "--config", str(tmp_path), "--out", str(tmp_path / "o")]) == 2
+
+
+def test_rows_of_reinforcement_are_asked_twice_as_many_stories(monkeypatch, tmp_path):
+    """The issue wants 800 there and 400 elsewhere: an effect of reinforcement is small."""
+    from training.run import How
+
+    asked = {}
+    monkeypatch.setattr(ablation, "train_arm", lambda *_: 0)
+    monkeypatch.setattr(
+        ablation, "kept", lambda _out, name, _arm, cases, _measure: asked.setdefault(name, cases) and {}
+    )
+    monkeypatch.setattr(ablation, "summary", lambda *_: {"cases": 400, "rows": {}, "composition": {}, "claims": {}})
+    assert ablation.table(How(out=tmp_path), None, 400, False) == 0
+    assert {n: c for n, c in asked.items() if c != 400} == {
+        f"{arm}-{seed} told continue": 800 for arm in ("sft", "grpo") for seed in (0, 1, 2)
+    }
+    assert "800 where reinforcement" in (tmp_path / "table.md").read_text()

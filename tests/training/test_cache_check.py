@@ -40,7 +40,7 @@ def test_a_cache_is_what_it_says(stage, monkeypatch):
 @pytest.mark.parametrize("part", ["latents", "tails", "conditions", "labels"])
 def test_one_changed_number_is_found(stage, capsys, part):
     asked, cache = stage
-    file = next(cache.glob("video-train-*.safetensors"))
+    file = next(cache.glob("video-train-*/*.safetensors"))
     whole = file.read_bytes()
     rows = load_file(file)
     rows[part][1] = rows[part][1] + (rows[part].float().std().to(rows[part].dtype) if part != "labels" else 1) + 1
@@ -54,7 +54,7 @@ def test_one_changed_number_is_found(stage, capsys, part):
 
 def test_what_is_no_number_is_found(stage, capsys):
     asked, cache = stage
-    file = next(cache.glob("video-train-*.safetensors"))
+    file = next(cache.glob("video-train-*/*.safetensors"))
     whole = file.read_bytes()
     rows = load_file(file)
     rows["latents"][1] = float("nan")

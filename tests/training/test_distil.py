@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -17,23 +18,25 @@ from tests.training.tiny_parts import StoppedAt, loop_config
 from training import loop
 from training.distil import measure
 from training.distil.assemble import assemble
-from training.distil.objective import Pictures, noisy
+from training.distil.objective import Pictures
 from training.distil.stage import (
     DistilConfig,
     TeacherConfig,
     TextSizes,
     begin,
     captions_of,
+    drawn,
     new_objective,
     train_distil,
     train_teacher,
 )
 from training.distil.teacher import DrawConfig, open_teacher
+from training.evaluate.main import main as compare
 from training.flow_matching import FlowConfig, Generator
 from training.models import open_model
 from training.parallel import Share
 from training.picturebook.words import corpus
-from training.pretrain.examples import ExampleConfig
+from training.pretrain.examples import HELD_OUT, ExampleConfig
 from training.pretrain.stage import Sizes, freeze
 from training.run import CONFIGS, How, run_all
 
@@ -90,19 +93,23 @@ def test_only_queries_and_connector_move_and_the_teacher_stays_to_the_bit(folder
     assert objective.teacher.transformer is objective.module.transformer
 
 
-def test_a_student_that_says_what_the_teacher_hears_has_no_loss(folder, tmp_path):
-    """The two velocities are of one transformer at one noisy latent: with equal condition they are equal."""
+def test_a_student_that_says_what_the_teacher_hears_has_no_loss(folder, tmp_path, monkeypatch):
+    """The two velocities are of one transformer at one noisy latent: with equal condition they are equal, and what a
+    caption is padded with is no part of it."""
     objective = objective_for(config_for(folder, tmp_path))
-    latents, said = objective.pictures.latents[:4].float(), objective.pictures.captions[:4]
-    real = objective.distance(latents, said, torch.Generator().manual_seed(0))
-    x, sigma, _ = noisy(latents, objective.config, torch.Generator().manual_seed(0))
-    states, mask = objective.teacher.read(said)
-    assert 0 < int(mask.sum()) < mask.numel()  # captions are padded, and the mask says so
-    target = objective.teacher.velocity(x, sigma, (states, mask))
-    assert float((objective.teacher.velocity(x, sigma, (states, mask)) - target).abs().max()) == 0
-    assert float(real.detach()) > 0
-    padded = torch.where(mask[..., None].bool(), states, states + 9)
-    assert torch.allclose(objective.teacher.velocity(x, sigma, (padded, mask)), target, atol=1e-4)
+    latents, said = objective.pictures.latents[:1].float(), ["The cat sleeps."]
+    _, mask = objective.teacher.read(said)
+    heard = int(mask.sum())
+    assert 0 < heard < mask.numel()
+
+    def distance(asked=None) -> float:
+        return float(objective.distance(latents, said, torch.Generator().manual_seed(0), asked=asked).detach())
+
+    untaught = distance()
+    monkeypatch.setattr(objective, "states", lambda captions: objective.teacher.read(captions)[0][:, :heard])
+    monkeypatch.setattr(objective.module.connector, "forward", lambda states: states)
+    assert distance() < 1e-9 < 1e-6 < untaught
+    assert distance(["A bird flies off."]) > 1e-6  # the same student, told something else
 
 
 def test_the_student_comes_nearer_to_the_teacher(folder, tmp_path):
@@ -126,6 +133,24 @@ def test_what_is_learnt_on_is_what_the_teacher_drew_and_is_drawn_once(folder, tm
     assert first.latents.shape == (8, 16, 1, 6, 10)
 
 
+def test_held_out_pictures_have_noise_of_their_own_and_the_name_tells_what_was_read(folder, tmp_path):
+    config = config_for(folder, tmp_path, cache=tmp_path / "cache")
+    pipeline = begin(config)
+    teacher = open_teacher(config.init, pipeline)
+
+    def draw(first, said=("A ball.", "A tree.")):
+        return drawn(teacher, said, first, (16, 1, 6, 10), config.draw, config.cache).latents
+
+    learnt, held = draw(0), draw(HELD_OUT)
+    assert not torch.allclose(learnt.float(), held.float(), atol=0.1)
+    assert torch.equal(draw(0), learnt) and len(list((tmp_path / "cache").iterdir())) == 2
+    teacher.text_tokens = 3  # the same captions, of which less is read
+    draw(0)
+    teacher.tokenizer = teacher.tokenizer.train_new_from_iterator(["a tree and a ball"], 40)
+    draw(0)
+    assert len(list((tmp_path / "cache").iterdir())) == 4
+
+
 def test_a_run_cut_and_resumed_is_the_run_that_was_not(folder, tmp_path):
     config = config_for(folder, tmp_path, 4)
     assert loop.train(objective_for(config), config.loop, tmp_path / "whole") == 0
@@ -147,15 +172,49 @@ def test_two_parts_of_a_batch_have_its_gradient(folder, tmp_path):
 
 
 def test_a_finished_student_is_a_model_and_is_measured_beside_its_teacher(folder, tmp_path, capsys):
-    config = config_for(folder, tmp_path / "student", 2)
-    config.out.mkdir()
-    assert train_distil(config, True) == 0
-    assert (config.out / "model" / "model_index.json").is_file()
-    out = tmp_path / "result.json"
-    assert measure.main([str(folder / "teacher"), str(config.out), "--n", "20", "--out", str(out)]) == 0
-    result = json.loads(out.read_text())
-    assert set(result["figures"]) == {"teacher", "student"} and result["figures"]["student"]["place"]["n"] == 20
-    assert set(result["against_teacher"]["student"]) == {"right", "place", "psnr"}
+    runs = [tmp_path / "a" / "distil", tmp_path / "b" / "distil"]
+    for seed, out in enumerate(runs):
+        config = config_for(folder, out, 2)
+        config = replace(config, loop=replace(config.loop, seed=seed))
+        config.out.mkdir(parents=True)
+        assert train_distil(config, True) == 0
+        assert (config.out / "model" / "model_index.json").is_file()
+    call = [str(folder / "teacher"), *map(str, runs), "--n", "3"]
+    assert measure.main([*call, "--out", str(tmp_path / "out")]) == 0
+    files = sorted(p.name for p in (tmp_path / "out").iterdir())
+    assert len(files) == 3 and [f.removesuffix(".json")[-8:] for f in files[:2]] == ["a-distil", "b-distil"]
+    told = [json.loads((tmp_path / "out" / f).read_text()) for f in files]
+    assert all(t["result"]["n"] == t["result"]["place"]["n"] == 3 and t["result"]["seed"] == 0 for t in told)
+    assert told[0]["cases"] != told[1]["cases"]  # two students, not one written over the other
+    capsys.readouterr()
+    two = [str(tmp_path / "out" / f) for f in files[:2]]
+    assert compare(["compare", *two, "--json"]) == 0
+    figures = json.loads(capsys.readouterr().out.splitlines()[-1])["figures"]
+    assert set(figures) == {"right", "place", "psnr"} and figures["psnr"]["n"] == 3
+    assert measure.main([*call, "--seed", "1", "--out", str(tmp_path / "again")]) == 0
+    capsys.readouterr()
+    assert compare(["compare", two[0], str(tmp_path / "again" / files[0])]) == 2
+    assert "same seed" in capsys.readouterr().err
+
+
+def test_what_cannot_be_measured_is_said_in_a_sentence(folder, tmp_path, capsys):
+    for wrong, sentence in (
+        ([str(tmp_path)], "no run of stage teacher"),
+        ([str(folder / "teacher"), str(tmp_path)], "no model"),
+        ([str(folder / "teacher"), str(folder / "teacher")], "named twice"),
+        ([str(folder / "teacher"), "--n", "0"], "--n must be"),
+    ):
+        assert measure.main(wrong) == 2
+        assert sentence in capsys.readouterr().err
+
+
+def test_the_place_of_a_scene_is_among_as_many_whatever_their_number(folder):
+    """A drawer that draws the scene after the one it was told: were the last of 21 alone, it would be right there."""
+    world = measure.world_of(folder / "teacher")
+    scenes = [measure.scene_of(world, n) for n in range(measure.FIRST, measure.FIRST + 2 * measure.PLACES)]
+    after = {one[0]: other[1][0] for one, other in zip(scenes, scenes[1:], strict=False)}
+    found = measure.measure({"next": lambda said, _: np.stack([after[c] for c in said])}, world, 21)
+    assert len(found["next"]["place"]) == 21 and found["next"]["place"][str(measure.FIRST + 20)] == [0.0]
 
 
 def test_the_measure_knows_the_right_scene_from_its_siblings(folder):

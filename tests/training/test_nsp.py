@@ -204,6 +204,7 @@ def test_missing_verdicts_are_asked_for_again_with_the_caption_that_was_kept(tmp
     blind = Looker(blind=range(9))
     result, _ = measured(tmp_path, Painter(most=0), blind, judge := Counting(), 3)
     assert result["missing"] == 0 and len(judge.asked) == 1 and blind.seen == 0
+    assert result["cost_usd"] == pytest.approx(3 * 0.5 + 3 * 0.25)  # the caption of the first, missing attempt as well
 
 
 def test_a_folder_has_the_clips_of_one_model_asked_in_one_way(tmp_path: Path) -> None:
@@ -320,6 +321,7 @@ def test_what_cannot_be_measured_is_said_in_one_sentence(
     assert "no captioner 'x'" in refused("--checkpoint", str(model), "--captioner", "x", "--judge", "server")
     assert "--n must be" in refused("--checkpoint", str(model), *ask, "--n", "0")
     assert "There is no model in" in refused("--checkpoint", str(tmp_path), *ask)
+    assert "larger --n" in refused("--checkpoint", str(model), *ask, "--n", "1", "--floors")
     assert not service.asked and not (tmp_path / "none").exists()
 
 

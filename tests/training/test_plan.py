@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import torch
 from nsp_core.errors import ConfigError
 from training.main import main
 from training.plan import meta
-from training.plan.plan import STATE, activations, scene, weights_memory
+from training.plan.plan import STATE, activations, cache_flop, scene, weights_memory
 from training.plan.plan import Step as PlanStep
 from training.plan.sizes import PAPER, T5_XXL, Bridge, Drawer, Language, TextEncoder, Tower
 from training.run import CONFIGS
@@ -152,12 +153,75 @@ def test_sharding_divides_what_learns_and_nothing_else():
     assert whole["optimiser"] / whole["weights that learn"] == STATE["adamw"] / 12
 
 
+def plan_json(capsys, path: Path, *more: str) -> dict:
+    main(["plan", "--config", str(path), "--json", *more])
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])["plans"]
+    return found[0]
+
+
+def test_a_batch_is_that_of_all_processes_as_in_training(capsys):
+    """As parallel.Share deals it: eight processes do in an eighth of the time what one does, on a part of the rows."""
+    file = CONFIGS / "a100" / "pt2.yaml"
+    one = plan_json(capsys, file, "flow.batch=16", "plan.processes=1")
+    many = plan_json(capsys, file, "flow.batch=16", "plan.processes=8")
+    fewer = plan_json(capsys, file, "flow.batch=2", "plan.processes=1")
+    for what in ("tokens", "epochs", "flop", "prompts"):
+        assert many[what] == one[what], what
+    assert many["hours"] == pytest.approx(one["hours"] / 8)  # they make the cache together, too
+    drawn = [
+        [r["hours"] for r in plan_json(capsys, CONFIGS / "a100" / "distil.yaml", f"plan.processes={n}")["rows"]][-1]
+        for n in (1, 8)
+    ]
+    assert drawn[0] == drawn[1] > 0  # the first process draws the teacher's pictures, the others wait for it
+    assert many["memory_gib"]["activations"] == fewer["memory_gib"]["activations"] < one["memory_gib"]["activations"]
+    assert many["memory_gib"]["the whole batch"] == one["memory_gib"]["the whole batch"] > 0
+    uneven = plan_json(capsys, file, "flow.batch=9", "plan.processes=8")
+    assert uneven["memory_gib"]["activations"] == fewer["memory_gib"]["activations"]  # one of them has two rows
+
+
+def test_what_runs_on_one_process_is_not_planned_for_more():
+    from training.plan.report import report
+
+    for file in ("lab/grpo.yaml", "distil/teacher.yaml"):
+        with pytest.raises(ConfigError, match=r"runs on one process, plan.processes is 4: set plan.processes=1"):
+            report(CONFIGS / file, ["plan.processes=4"], False)
+
+
+def test_what_the_reader_reads_is_counted_as_it_is_asked():
+    parts = replace(PAPER, patches=64, language=READER, tower=Tower(64, 1, 48, 12, 2, 64), bridge=Bridge(8, 64, 32))
+    tower, pictures = parts.tower.forward(64).forward, 64 // 4
+    encoder = meta.autoencoder(parts.autoencoder)
+
+    def cached(kind: str, readings: int) -> float:
+        clip, clips = ((1, *parts.image), 1) if kind == "image" else (parts.clip, 2 if kind == "next" else 1)
+        return cache_flop(parts, {kind: 3}, 20, readings) - 3 * clips * meta.flop(meta.encode(encoder, clip))
+
+    assert cached("image", 0) == 0
+    assert cached("image", 1) == pytest.approx(3 * READER.forward(20 + 8).forward)  # such a prompt has no picture
+    alone = 3 * (READER.forward(20 + pictures + 8).forward + tower)
+    assert cached("next", 1) == pytest.approx(alone) and cached("next", 2) == pytest.approx(2 * alone)
+    assert PlanStep(parts, 1, {"image": 1.0}, "fixed", "through", prompt=20).read_tokens == 28
+    assert PlanStep(parts, 1, {"next": 1.0}, "fixed", "through", prompt=20).read_tokens == 28 + pictures
+
+
+def test_a_students_teacher_reads_as_many_tokens_as_it_was_made_with(capsys):
+    def taught(*more: str) -> float:
+        rows = plan_json(capsys, CONFIGS / "distil" / "distil.yaml", *more)["rows"]
+        return next(r["flop"] for r in rows if r["what"].startswith("teacher"))
+
+    assert taught("plan.prompt=64") == taught("plan.prompt=128")  # those are the reader's
+    assert taught("teacher.text.tokens=96") > taught("teacher.text.tokens=48")
+
+
 def test_every_folder_of_configs_has_a_plan_and_the_papers_fits_its_machines(capsys):
     assert main(["plan", "--config", str(CONFIGS / "paper"), "--json"]) == 0
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert [p["stage"] for p in result["plans"]] == ["pt1", "pt2", "pt3", "sft", "grpo"]
     by = {p["stage"]: p for p in result["plans"]}
     assert by["pt1"]["epochs"] == pytest.approx(3, rel=0.001) and by["pt2"]["epochs"] == pytest.approx(5, rel=0.001)
+    sets = {"pt1": 20e6, "pt2": 9.64e6, "pt3": 10.8e6, "sft": 0.97e6}
+    batches = {stage: round(by[stage]["epochs"] * size / by[stage]["steps"]) for stage, size in sets.items()}
+    assert batches == {"pt1": 32 * 32, "pt2": 32 * 8, "pt3": 32 * 8, "sft": 32 * 8}  # of 32 processes together
     assert all(p["fits"] and 1 < p["hours"] < 200 for p in result["plans"])
     assert main(["plan", "--config", str(CONFIGS / "lab"), "--json"]) == 0
     lab = json.loads(capsys.readouterr().out.splitlines()[-1])
@@ -205,6 +269,8 @@ def test_what_has_no_plan_says_so(tmp_path):
         report(CONFIGS / "starter" / "vae.yaml", [], False)
     with pytest.raises(ConfigError, match="names no stage"):
         report(tmp_path, [], False)
+    with pytest.raises(ConfigError, match="There is no file"):
+        report(tmp_path / "pt1.yaml", [], False)
     (tmp_path / "sft.yaml").write_text(
         f"{{init: {tmp_path}, out: o, cache: c, examples: {{pairs: 2}}, loop: {{steps: 1}}}}"
     )

@@ -19,8 +19,11 @@ from tests.training.tiny_parts import StoppedAt, loop_config
 from training import loop
 from training.flow_matching import FlowConfig
 from training.models import open_model
+from training.parallel import Ranks
 from training.picturebook.words import corpus
-from training.pretrain.examples import HELD_OUT, ExampleConfig, example, make_cache, pick
+from training.pretrain import cache
+from training.pretrain.cache import make_cache
+from training.pretrain.examples import HELD_OUT, ExampleConfig, example, pick
 from training.pretrain.stage import TABLE, StageConfig, new_objective, part_of, renew, shares_of, train_row
 
 EXAMPLES = ExampleConfig(images=5, videos=4, pairs=4, held_out=2, scenes=3)
@@ -99,12 +102,13 @@ def test_a_stage_cut_and_resumed_is_the_stage_that_was_not(folder, tmp_path, nam
 
 
 def test_queries_that_learn_see_the_prompts_that_the_cache_was_made_from(folder, tmp_path):
-    """The same states, once from the cache (bf16) and once through the reader with a graph."""
+    """The same states, once from a cache of them (bf16) and once through the reader with a graph; pt1 keeps none."""
     config = config_for(folder, tmp_path)
     pipeline = open_model(config.init)
     objective = new_objective(TABLE["pt1"], config, pipeline, {"image": 1.0})
     live = objective.states(objective.prompts["image"])
-    kept = objective.caches["image"].conditions[:, 0].float()
+    assert objective.caches["image"].conditions.numel() == 0
+    kept = make_cache(pipeline, EXAMPLES, "image", tmp_path, False).conditions[:, 0].float()
     assert live.requires_grad and torch.allclose(live.detach(), kept, atol=0.1)
     assert not torch.allclose(live.detach(), kept.roll(1, 0), atol=0.1)
 
@@ -140,6 +144,61 @@ def test_a_cache_belongs_to_its_model_and_settings(folder, tmp_path):
         pipeline.connector.queries.add_(1.0)
     make_cache(pipeline, EXAMPLES, "image", tmp_path, False)
     assert len(names()) == 3 and not any(n.endswith(".partial") for n in names())
+
+
+@pytest.mark.parametrize("name", ["pt1", "sft"])
+def test_a_streamed_run_is_the_one_from_memory(folder, tmp_path, monkeypatch, name):
+    """Shards of two examples, so that a batch is of several: every weight and loss to the bit."""
+    monkeypatch.setattr(cache, "SHARD", 2)
+    for stream in (False, True):
+        config = config_for(folder, tmp_path / str(stream), 3, stream=stream, flow=FlowConfig(batch=4))
+        pipeline = open_model(config.init)
+        row = TABLE[name]
+        objective = new_objective(row, config, pipeline, shares_of(name, row, config))
+        part = next(iter(objective.caches.values())).latents
+        assert isinstance(part, cache.Streamed if stream else torch.Tensor) and len(part) > 2
+        assert loop.train(objective, config.loop, tmp_path / str(stream)) == 0
+    assert_same_run(tmp_path / "True", tmp_path / "False")
+
+
+def test_streamed_rows_are_those_of_the_tensor(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(cache, "SHARD", 2)
+    pipeline = open_model(folder / "start")
+    stays, streamed = (make_cache(pipeline, EXAMPLES, "next", tmp_path, False, stream=s) for s in (False, True))
+    rows = torch.tensor([3, 0, 3, 1])
+    for part in ("latents", "tails", "conditions"):
+        kept, read = getattr(stays, part), getattr(streamed, part)
+        assert torch.equal(read[rows], kept[rows]) and read.shape == kept.shape and len(read) == 4
+    wordings = torch.zeros(4, dtype=torch.long)
+    assert torch.equal(streamed.conditions[rows, wordings], stays.conditions[rows, wordings])
+
+
+def test_several_processes_make_one_cache_together(folder, tmp_path, monkeypatch):
+    """Each makes its shards, waits, and finds those of the others; one that was stopped goes on where it was."""
+    monkeypatch.setattr(cache, "SHARD", 1)
+    pipeline = open_model(folder / "start")
+    alone = make_cache(pipeline, EXAMPLES, "image", tmp_path / "alone", False)
+    made: list[int] = []
+    real = cache.rows_of
+    monkeypatch.setattr(cache, "rows_of", lambda *a: made.append(a[3]) or real(*a))
+
+    class Second(Ranks):
+        rank, size = 1, 2
+
+        def wait(self):
+            assert made == [1, 3]
+            monkeypatch.setattr(Ranks, "size", 2)  # the first of two comes through meanwhile
+            make_cache(pipeline, EXAMPLES, "image", tmp_path / "two", False)
+
+    together = make_cache(pipeline, EXAMPLES, "image", tmp_path / "two", False, ranks=Second())
+    assert made == [1, 3, 0, 2, 4]
+    assert torch.equal(together.latents, alone.latents) and torch.equal(together.numbers, alone.numbers)
+    monkeypatch.setattr(Ranks, "size", 1)
+    gone = sorted(next((tmp_path / "two").iterdir()).iterdir())[2]
+    gone.unlink()
+    gone.with_suffix(".partial").write_bytes(b"cut off")
+    again = make_cache(pipeline, EXAMPLES, "image", tmp_path / "two", False)
+    assert made[5:] == [2] and torch.equal(again.latents, alone.latents)
 
 
 def test_kinds_come_in_the_shares_that_were_asked_for():

@@ -66,12 +66,14 @@ def test_an_anchor_gives_the_weights_only_where_no_others_are_named(tiny_runs, t
     assert all((value == 0.5).all() for value in both.values())
 
 
-def test_a_sharper_decoder_leaves_the_latents_alone(tiny_runs, tmp_path):
+@pytest.mark.parametrize("wide", [False, True])
+def test_a_sharper_decoder_leaves_the_latents_alone(tiny_runs, tmp_path, wide):
     """A cache and a generator stay valid: the encoder, and so the stamp, is that of the run that was built upon."""
     out = tmp_path / "sharp"
     out.mkdir()
+    init = tiny_runs.vae.out / "checkpoints"
     config = dataclasses.replace(
-        tiny_runs.vae, out=out, init=tiny_runs.vae.out / "checkpoints", decoder_only=True, minutes=9.0, clip_batch=1
+        tiny_runs.vae, out=out, init=init, decoder_only=True, wide_decoder=wide, minutes=9.0, clip_batch=1
     )
     (out / "run.json").write_text(json.dumps(provenance(config)))
     assert train_vae(config, True) == 0
@@ -79,8 +81,16 @@ def test_a_sharper_decoder_leaves_the_latents_alone(tiny_runs, tmp_path):
     _, _, reader = load_reader(tiny_runs.reader.out)
     rest = (reader.model, reader.connector.queries)
     assert stamp(before, *rest) == stamp(after, *rest)
-    changed = [n for n, p in after.named_parameters() if not torch.equal(p, before.get_parameter(n))]
+    same = dict(before.named_parameters())
+    changed = [n for n, p in after.named_parameters() if n not in same or not torch.equal(p, same[n])]
     assert changed and all(name.startswith("decoder.") for name in changed)
+    assert (after.config.upsample_factor[0] == 1) is wide
+
+
+def test_an_autoencoder_does_not_begin_with_another_encoder(tiny_runs, tmp_path):
+    wider = dataclasses.replace(tiny_runs.vae, width=2 * tiny_runs.vae.width)
+    with pytest.raises(ConfigError, match="give the width"):
+        begin(wider, train_vae, tmp_path / "wider", init=tiny_runs.vae.out / "checkpoints")
 
 
 def test_moving_pixels_weigh_more_than_resting_ones():

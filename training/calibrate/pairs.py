@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -151,6 +151,12 @@ def kept_captions(folder: Path, judge: str, template: str | None = None) -> dict
     """What the judge saw, by scene, where it was shown pictures and said so; of one template only, or of all."""
     rows = [row for row in _rows(folder, judge) if template is None or row["template"] == template]
     return {row["id"]: row["caption"] for row in rows if "caption" in row}
+
+
+def spent_on(folder: Path, judge: str, template: str, scenes: Collection[str]) -> float:
+    """US dollars for all verdicts of `scenes` that were ever asked for: one that is missing may have cost, too."""
+    rows = [row for row in _rows(folder, judge) if row["template"] == template and row["id"] in scenes]
+    return sum(row["cost_usd"] or 0.0 for row in rows)
 
 
 def _rows(folder: Path, judge: str) -> list[dict[str, Any]]:

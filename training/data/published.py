@@ -4,12 +4,13 @@
 | blip3o | WebDataset tars: KEY.jpg beside KEY.txt | huggingface.co/datasets/BLIP3o |
 | vidgen | VidGen_1M_video_caption.json (vid, caption); VID.mp4, maybe in VidGen_video_N.zip | Fudan-FUXI/VIDGEN-1M |
 | openvid | OpenVid-1M.csv or OpenVidHD.csv (video, caption); videos, maybe in OpenVid_partN.zip | nkp37/OpenVid-1M |
-| opens2v | *.json: KEY -> metadata.{path, face_cut, crop, face_cap_qwen}; videos below | BestWishYsh/OpenS2V-5M |
-| openhumanvid | *.csv with a column of paths and one of captions; videos below | fudan-generative-ai/OpenHumanVid |
+| opens2v | *.json: KEY -> metadata.{path, face_cut, crop, face_cap_qwen}; videos there | BestWishYsh/OpenS2V-5M |
+| openhumanvid | *.csv with a column of paths and one of captions; videos at those | fudan-generative-ai/OpenHumanVid |
 
 Written after the sets' own pages and the code of others who read them; the sets themselves could not be had here, and
 of openhumanvid not even the names of its columns, so that several are accepted. A row whose file is not there is
-counted and left out: sets of this size are rarely had whole. Knows nothing of models.
+counted and left out, and so is an archive that is not whole: sets of this size are rarely had complete. Knows nothing
+of models.
 """
 
 from __future__ import annotations
@@ -21,12 +22,15 @@ import shutil
 import tarfile
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
-from nsp_core.errors import ConfigError
+from nsp_core.errors import ConfigError, UnreadableMedia
 from nsp_core.media import read_media, to_model_frames
 from nsp_core.types import Frames
 
@@ -45,6 +49,7 @@ PATHS = (
 CAPTIONS = ("caption", "long_caption", "structured_caption", "short_caption", "text", "prompt")
 # of OpenS2V's captions, as its own scripts choose among them
 S2V_CAPTIONS = ("face_cap_glm", "face_cap_Aria", "face_cap_qwen")
+Entry = tuple[str, str, dict[str, Any]]  # a row's key, its caption, and what else is told of it
 
 
 @dataclass(frozen=True)
@@ -73,38 +78,60 @@ def rows(name: str, folder: Path) -> Iterator[Row]:
 
 
 def frames_of(row: Row, width: int, height: int, count: int, fps: float) -> Frames:
-    """(count, height, width, 3) uint8 from its beginning, in the middle of the picture; an image is one frame.
+    """(count, height, width, 3) uint8 from its beginning, in the middle of the picture; an image is one frame. What is
+    shorter holds its last frame, as where the set's own cut ends before the clip does.
 
     Raises UnreadableMedia, as any file from outside may.
     """
+    side = 2 * max(width, height)
     with tempfile.TemporaryDirectory() as folder:
         path = row.path if row.member is None else unpacked(row, Path(folder))
         if row.kind == "image":
-            return to_model_frames(read_media(path), width, height, 1, fps)
-        start = 0.0 if row.frames is None else row.frames[0] / source_rate(path)
-        clip = read_media(path, start=start, max_seconds=count / fps, fps=fps, side=2 * max(width, height))
+            return to_model_frames(read_media(path, side=side), width, height, 1, fps)
+        start, seconds = 0.0, count / fps
+        if row.frames is not None:
+            rate = source_rate(path)
+            start, seconds = row.frames[0] / rate, min(seconds, (row.frames[1] - row.frames[0]) / rate)
+        clip = read_media(path, start=start, max_seconds=seconds, fps=fps, side=side)
         return to_model_frames(cropped(clip, row), width, height, count, fps, part="first")
 
 
 def unpacked(row: Row, folder: Path) -> Path:
+    """The file in `folder`. Raises UnreadableMedia when the archive is broken where it lies."""
     assert row.member is not None
     target = folder / Path(row.member).name
-    if tarfile.is_tarfile(row.path):
-        with tarfile.open(row.path) as archive, target.open("wb") as out:
-            inside = archive.extractfile(row.member)
-            assert inside is not None
-            shutil.copyfileobj(inside, out)
-    else:
-        with zipfile.ZipFile(row.path) as archive, archive.open(row.member) as stream, target.open("wb") as out:
-            shutil.copyfileobj(stream, out)
+    try:
+        if row.path.suffix.lower() == ".tar":
+            with tarfile.open(row.path) as tar, target.open("wb") as out:
+                inside = tar.extractfile(tar_members(row.path)[row.member])
+                assert inside is not None
+                shutil.copyfileobj(inside, out)
+        else:
+            with zipfile.ZipFile(row.path) as packed, packed.open(row.member) as stream, target.open("wb") as out:
+                shutil.copyfileobj(stream, out)
+    except (OSError, EOFError, KeyError, tarfile.TarError, zipfile.BadZipFile, zlib.error) as error:
+        raise UnreadableMedia(f"{row.member} can't be taken out of {row.path} ({error}); download it again.") from error
     return target
+
+
+@lru_cache(maxsize=4)
+def tar_members(path: Path) -> dict[str, tarfile.TarInfo]:
+    """Where each file lies in a tar, which has no table of its own: looked for once, not for every picture."""
+    there: dict[str, tarfile.TarInfo] = {}
+    with tarfile.open(path) as archive, suppress(tarfile.TarError, EOFError):  # one that is not whole ends early
+        for member in archive:
+            there[member.name] = member
+    return there
 
 
 def source_rate(path: Path) -> float:
     import av
 
-    with av.open(str(path)) as container:
-        rate = container.streams.video[0].average_rate
+    try:
+        with av.open(str(path)) as container:
+            rate = container.streams.video[0].average_rate
+    except (av.FFmpegError, IndexError) as error:
+        raise UnreadableMedia(f"{path.name} is no video that can be read ({error}); download it again.") from error
     return float(rate) if rate else 25.0
 
 
@@ -123,60 +150,77 @@ def blip3o(folder: Path) -> Iterator[Row]:
     for tar in found(folder, (".tar",)):
         captions: dict[str, str] = {}
         pictures: dict[str, str] = {}
-        with tarfile.open(tar) as archive:
-            for member in archive:
-                key, dot, suffix = member.name.partition(".")
-                if dot + suffix == ".txt":
-                    stream = archive.extractfile(member)
-                    captions[key] = "" if stream is None else stream.read().decode("utf-8", "replace").strip()
-                elif (dot + suffix).lower() in PICTURES:
-                    pictures[key] = member.name
-                if captions.get(key) and key in pictures:
-                    yield Row("blip3o", key, captions.pop(key), "image", tar, pictures.pop(key))
+        try:
+            with tarfile.open(tar) as archive:
+                for member in archive:
+                    inside = PurePosixPath(member.name)  # "./000.jpg" is 000.jpg
+                    stem, dot, suffix = inside.name.partition(".")
+                    key = (inside.parent / stem).as_posix()
+                    if dot + suffix == ".txt":
+                        stream = archive.extractfile(member)
+                        captions[key] = "" if stream is None else stream.read().decode("utf-8", "replace").strip()
+                    elif (dot + suffix).lower() in PICTURES:
+                        pictures[key] = member.name
+                    if captions.get(key) and key in pictures:
+                        yield Row("blip3o", key, captions.pop(key), "image", tar, pictures.pop(key))
+        except (tarfile.TarError, EOFError) as error:
+            log.warning("%s is not whole (%s): the rest of it is left out", tar, error)
         if left := len(captions.keys() ^ pictures.keys()):
             log.info("%s: %d of its pictures and captions stand alone and are left out", tar.name, left)
 
 
 def vidgen(folder: Path) -> Iterator[Row]:
     entries = json.loads(only(folder, "VidGen_1M_video_caption.json").read_text(encoding="utf-8"))
-    yield from matched("vidgen", folder, ((e["vid"], e["caption"], {}) for e in entries))
+    return matched("vidgen", videos(folder, by_path=False), ((e["vid"], e["caption"], {}) for e in entries))
 
 
 def openvid(folder: Path) -> Iterator[Row]:
-    for table in found(folder, (".csv",)):
-        with table.open(encoding="utf-8", newline="") as stream:
-            lines = ((Path(r["video"]).stem, r["caption"], {}) for r in csv.DictReader(stream))
-            yield from matched("openvid", folder, lines)
+    def entries() -> Iterator[Entry]:
+        seen: set[str] = set()  # OpenVidHD.csv is a part of OpenVid-1M.csv
+        for table in found(folder, (".csv",)):
+            with table.open(encoding="utf-8", newline="") as stream:
+                for line in csv.DictReader(stream):
+                    key = Path(line["video"] or "").stem
+                    if key not in seen:
+                        seen.add(key)
+                        yield key, line["caption"], {}
+
+    return matched("openvid", videos(folder, by_path=False), entries())
 
 
 def opens2v(folder: Path) -> Iterator[Row]:
-    def entries(file: Path) -> Iterator[tuple[str, str, dict[str, Any]]]:
-        for value in json.loads(file.read_text(encoding="utf-8")).values():
-            about = value["metadata"]
-            caption = next((about[name] for name in S2V_CAPTIONS if about.get(name)), "")
-            left, right, top, bottom = about.get("crop") or (0, 0, 0, 0)
-            kept = {
-                "frames": tuple(about["face_cut"]) if about.get("face_cut") else None,
-                "crop": (left, right, top, bottom) if right > left and bottom > top else None,
-            }
-            yield Path(about["path"]).with_suffix("").as_posix(), caption, kept
+    def entries() -> Iterator[Entry]:
+        for file in found(folder, (".json",)):
+            for value in json.loads(file.read_text(encoding="utf-8")).values():
+                about = value["metadata"]
+                caption = next((about[name] for name in S2V_CAPTIONS if about.get(name)), "")
+                left, right, top, bottom = about.get("crop") or (0, 0, 0, 0)
+                first, end = about.get("face_cut") or (0, 0)
+                kept = {
+                    "frames": (first, end) if end > first else None,
+                    "crop": (left, right, top, bottom) if right > left and bottom > top else None,
+                }
+                yield inside_of(about["path"]), caption, kept
 
-    for file in found(folder, (".json",)):
-        yield from matched("opens2v", folder, entries(file), by_path=True)
+    return matched("opens2v", videos(folder, by_path=True), entries())
 
 
 def openhumanvid(folder: Path) -> Iterator[Row]:
-    for table in found(folder, (".csv",)):
-        with table.open(encoding="utf-8", newline="") as stream:
-            reader = csv.DictReader(stream)
-            names = tuple(reader.fieldnames or ())
-            where, what = (next((n for n in known if n in names), None) for known in (PATHS, CAPTIONS))
-            if where is None or what is None:
-                raise ConfigError(
-                    f"{table.name} has the columns {', '.join(names)}; one of {', '.join(PATHS)} and one of "
-                    f"{', '.join(CAPTIONS)} are needed. Rename them in its first line."
-                )
-            yield from matched("openhumanvid", folder, ((Path(r[where]).stem, r[what], {}) for r in reader))
+    def entries() -> Iterator[Entry]:
+        for table in found(folder, (".csv",)):
+            with table.open(encoding="utf-8", newline="") as stream:
+                reader = csv.DictReader(stream)
+                names = tuple(reader.fieldnames or ())
+                where, what = (next((n for n in known if n in names), None) for known in (PATHS, CAPTIONS))
+                if where is None or what is None:
+                    raise ConfigError(
+                        f"{table.name} has the columns {', '.join(names)}; one of {', '.join(PATHS)} and one of "
+                        f"{', '.join(CAPTIONS)} are needed. Rename them in its first line."
+                    )
+                for line in reader:
+                    yield inside_of(line[where] or ""), line[what], {}
+
+    return matched("openhumanvid", videos(folder, by_path=True), entries())
 
 
 READERS: dict[str, Callable[[Path], Iterator[Row]]] = {
@@ -189,11 +233,8 @@ READERS: dict[str, Callable[[Path], Iterator[Row]]] = {
 
 
 # -- files ------------------------------------------------------------------------------------------------------------
-def matched(
-    source: str, folder: Path, entries: Iterator[tuple[str, str, dict[str, Any]]], by_path: bool = False
-) -> Iterator[Row]:
+def matched(source: str, there: dict[str, tuple[Path, str | None]], entries: Iterator[Entry]) -> Iterator[Row]:
     """Rows of the entries whose video is there, unpacked or in a zip."""
-    there = videos(folder, by_path)
     missing = silent = 0
     for key, caption, more in entries:
         place = there.get(key)
@@ -211,15 +252,24 @@ def videos(folder: Path, by_path: bool) -> dict[str, tuple[Path, str | None]]:
     """Every video below `folder` by its name (or its path) without the ending; in a folder rather than in a zip."""
     there: dict[str, tuple[Path, str | None]] = {}
     for archive in found(folder, (".zip",)):
-        with zipfile.ZipFile(archive) as opened:
-            for name in opened.namelist():
-                if name.lower().endswith(VIDEOS):
-                    inside = Path(name).with_suffix("")
-                    there[inside.as_posix() if by_path else inside.name] = (archive, name)
+        try:
+            with zipfile.ZipFile(archive) as opened:
+                names = opened.namelist()
+        except zipfile.BadZipFile as error:
+            log.warning("%s is not whole (%s): it is left out", archive, error)
+            continue
+        for name in names:
+            if name.lower().endswith(VIDEOS):
+                there[inside_of(name) if by_path else Path(name).stem] = (archive, name)
     for file in found(folder, VIDEOS):
-        inside = file.relative_to(folder).with_suffix("")
-        there[inside.as_posix() if by_path else inside.name] = (file, None)
+        there[inside_of(file.relative_to(folder).as_posix()) if by_path else file.stem] = (file, None)
     return there
+
+
+def inside_of(path: str) -> str:
+    """A path below a set's folder without its ending: what two videos of one name differ in."""
+    inside = PurePosixPath(path)
+    return (inside.parent / inside.stem).as_posix()
 
 
 def found(folder: Path, endings: tuple[str, ...]) -> list[Path]:

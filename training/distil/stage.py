@@ -23,6 +23,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
@@ -37,7 +38,8 @@ from training.loop import LoopConfig
 from training.models import leave_model, open_model
 from training.picturebook.words import corpus
 from training.plan.machine import PlanConfig
-from training.pretrain.examples import HELD_OUT, ExampleConfig, example
+from training.pretrain.cache import made_from
+from training.pretrain.examples import HELD_OUT, ExampleConfig, captions, nothing_readable, readable
 from training.pretrain.stage import Sizes, freeze, renew
 from training.stages import learn_to_draw, put_average
 
@@ -157,7 +159,10 @@ def new_objective(config: DistilConfig, pipeline: Any, module: Generator, teache
     shape = image_shape(pipeline)
     return DistilObjective(
         *(config.flow, module, teacher, (pipeline.vision_language, pipeline.processor), pipeline.dialect.draw),
-        *(drawn(teacher, said, shape, config.draw, config.cache) for said in (learnt, held)),
+        *(
+            drawn(teacher, said, first, shape, config.draw, config.cache)
+            for said, first in ((learnt, 0), (held, HELD_OUT))
+        ),
     )
 
 
@@ -172,11 +177,10 @@ def image_shape(pipeline: Any) -> tuple[int, int, int, int]:
 def captions_of(pipeline: Any, config: DistilConfig) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """What is learnt from, and what is held out."""
     if config.captions is None:
-        made = [
-            tuple(example(pipeline, config.examples, "image", first + i).words for i in range(count))
-            for count, first in both(config.examples)
-        ]
-        return made[0], made[1]
+        learnt, held = (
+            captions(pipeline, config.examples, range(first, first + count)) for count, first in both(config.examples)
+        )
+        return learnt, held
     lines = [line.strip() for line in config.captions.read_text(encoding="utf-8").splitlines() if line.strip()]
     count = config.examples.images
     wanted = count + config.examples.held_out
@@ -192,45 +196,47 @@ def both(config: ExampleConfig) -> tuple[tuple[int, int], tuple[int, int]]:
 
 
 def stills(pipeline: Any, config: ExampleConfig, count: int, first: int, folder: Path) -> Pictures:
-    """Described stills of the picture book, encoded once."""
-    captions, rows = [], []
-    name = key_of("stills", pipeline.vae.encoder, asdict(config), [count, first])
-    path = folder / f"{name}.safetensors"
-    for start in range(first, first + count, AT_ONCE):
-        some = [example(pipeline, config, "image", i) for i in range(start, min(start + AT_ONCE, first + count))]
-        captions += [e.words for e in some]
-        if not path.is_file():
-            import numpy as np
-
-            rows.append(encode_clips(pipeline.vae, np.stack([e.frames for e in some])).bfloat16().cpu())
-    return Pictures(kept(path, rows), tuple(captions))
+    """Described stills, encoded once; one whose file cannot be read is left out."""
+    rows = made_from(pipeline, config, "image", first == HELD_OUT, count)
+    scale = [t.tolist() for t in (pipeline.vae.latents_mean, pipeline.vae.latents_std)]
+    path = folder / f"{key_of('stills', pipeline.vae.encoder, asdict(config), [count, first, scale, rows])}.safetensors"
+    if not path.is_file():
+        latents, numbers = [], []
+        for some in readable(pipeline, config, "image", first, count):
+            latents.append(encode_clips(pipeline.vae, np.stack([e.frames for _, e in some])).bfloat16().cpu())
+            numbers += [number for number, _ in some]
+        if not numbers:
+            raise nothing_readable(config, "image", count)
+        keep(path, {"latents": torch.cat(latents), "numbers": torch.tensor(numbers)})
+    found = load_file(path)
+    return Pictures(found["latents"], captions(pipeline, config, found["numbers"].tolist()))
 
 
 def drawn(
-    teacher: Teacher, captions: tuple[str, ...], shape: tuple[int, ...], config: DrawConfig, folder: Path
+    teacher: Teacher, said: tuple[str, ...], first: int, shape: tuple[int, ...], config: DrawConfig, folder: Path
 ) -> Pictures:
-    """What the teacher draws for `captions`, each with noise of its own number; made once."""
-    name = key_of("drawn", Taught(teacher.text_encoder, teacher.transformer), asdict(config), [captions, shape])
-    path, rows = folder / f"{name}.safetensors", []
-    device = teacher.text_encoder.device
+    """What the teacher draws for the captions `said`, each with noise of its own number from `first` on; made once."""
+    modules = Taught(teacher.text_encoder, teacher.transformer)
+    read = hashlib.sha256(teacher.tokens(("", *said))["input_ids"].numpy().tobytes()).hexdigest()
+    path = folder / f"{key_of('drawn', modules, asdict(config), [read, first, shape, teacher.rope_scale])}.safetensors"
+    device, rows = teacher.text_encoder.device, []
     if not path.is_file():
-        for start in range(0, len(captions), AT_ONCE):
-            generator = torch.Generator(device).manual_seed(start)
+        for start in range(0, len(said), AT_ONCE):
+            generator = torch.Generator(device).manual_seed(first + start)
             with torch.autocast(device.type, torch.bfloat16):
-                made = teacher.draw(captions[start : start + AT_ONCE], shape, config, generator)
+                made = teacher.draw(said[start : start + AT_ONCE], shape, config, generator)
             rows.append(made.bfloat16().cpu())
-            log.info("the teacher has drawn %d of %d", min(start + AT_ONCE, len(captions)), len(captions))
-    return Pictures(kept(path, rows), captions)
+            log.info("the teacher has drawn %d of %d", min(start + AT_ONCE, len(said)), len(said))
+        keep(path, {"latents": torch.cat(rows)})
+    return Pictures(load_file(path)["latents"], said)
 
 
-def kept(path: Path, rows: list[torch.Tensor]) -> torch.Tensor:
-    """The latents at `path`, written from `rows` where there are none yet."""
-    if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".partial")
-        save_file({"latents": torch.cat(rows).contiguous()}, part)
-        os.replace(part, path)
-    return load_file(path)["latents"]
+def keep(path: Path, tensors: dict[str, torch.Tensor]) -> None:
+    """Whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".partial")
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, part)
+    os.replace(part, path)
 
 
 def key_of(kind: str, module: torch.nn.Module, settings: dict[str, Any], asked: Any) -> str:

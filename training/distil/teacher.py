@@ -43,12 +43,15 @@ class Teacher:
 
     def read(self, captions: Sequence[str]) -> tuple[Tensor, Tensor]:
         """-> states (B, M, D) and their mask (B, M); "" is the null caption, as LTX's pipeline has it."""
-        device = self.text_encoder.device
-        given = self.tokenizer(
-            list(captions), padding="max_length", truncation=True, max_length=self.text_tokens, return_tensors="pt"
-        )
+        device, given = self.text_encoder.device, self.tokens(captions)
         ids, mask = given["input_ids"].to(device), given["attention_mask"].to(device)
         return self.text_encoder(input_ids=ids, attention_mask=mask).last_hidden_state, mask
+
+    def tokens(self, captions: Sequence[str]) -> Any:
+        """What the text encoder reads: input_ids and attention_mask, (B, M) each."""
+        return self.tokenizer(
+            list(captions), padding="max_length", truncation=True, max_length=self.text_tokens, return_tensors="pt"
+        )
 
     def velocity(self, x: Tensor, sigma: Tensor, text: tuple[Tensor, Tensor]) -> Tensor:
         """x (B, C, F, h, w) at sigma (B,) -> velocity in fp32, shaped like x."""

@@ -109,7 +109,8 @@ def autoencoder_codec(folder: Path) -> Codec:
 
         weights = load_file(folder / "ema.safetensors")
         width = weights["encoder.conv_in.conv.weight"].shape[0]
-        vae = build.autoencoder(width)
+        finest = weights["decoder.conv_out.conv.weight"].shape[1]
+        vae = build.autoencoder(width, wide_decoder=finest > width)
         vae.load_state_dict(weights, strict=False)
     vae.eval()
 

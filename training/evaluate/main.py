@@ -162,6 +162,8 @@ def nsp(args: argparse.Namespace) -> int:
     known = [name for name in judge_names(declared_judges()) if not name.startswith("picturebook")]
     if args.judge not in known:  # those of the picture book, and the measured model itself, are none here
         raise UserError(f"There is no judge '{args.judge}' of scenes of the real world; known are {', '.join(known)}.")
+    if args.floors:
+        nsp.others_of(some[: nsp.FLOORS])
     judge = nsp.of_words(judge_of(args.judge, args.checkpoint))
     pipeline = opened_whole(args)
     nsp.check_language(args.checkpoint, pipeline.language, some)

@@ -44,7 +44,7 @@ from nsp_core.types import (
     Thought,
 )
 from training.calibrate.asking import ask_about
-from training.calibrate.pairs import PAIRS, keep_verdicts, kept_captions, kept_verdicts
+from training.calibrate.pairs import PAIRS, keep_verdicts, kept_captions, kept_verdicts, spent_on
 from training.evaluate import sentences
 from training.evaluate.captioner import Caption, Captioner
 from training.evaluate.intervals import Tally, plain
@@ -167,10 +167,11 @@ def ask(
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of every sentence: its clip, and its verdict where there is a clip."""
+    """Of every sentence: its clip, and its verdict where there is a clip. `cost_usd`: of all that was asked."""
 
     drawn: Mapping[Sentence, Drawn]
     verdicts: Mapping[str, Verdict]
+    cost_usd: float
 
     def passed(self, one: Sentence) -> float | None:
         """None when missing. A model that draws nothing has not drawn what follows."""
@@ -208,7 +209,8 @@ def run(predictor: Predictor, clips: Clips, some: Sequence[Sentence], captioner:
                 f"None of the first {len(found)} clips has a verdict of {name} ({rows[0][1].reason}): mend that and "
                 "give the same command again; the clips are kept."
             )
-    return Outcome(drawn, {one.id: found[one.id] for one in some if one.id in found})
+    verdicts = {one.id: found[one.id] for one in some if one.id in found}
+    return Outcome(drawn, verdicts, spent_on(clips.folder, name, template, verdicts.keys()))
 
 
 def judged(judge: Any, asked: Sequence[tuple[str, Caption]], name: str, template: str) -> list[Verdict]:
@@ -233,13 +235,18 @@ def of_words(judge: Any) -> Any:
     return replace(judge, config=replace(judge.config, sees="words")) if isinstance(judge, PaperJudge) else judge
 
 
-def floors(judge: Any, some: Sequence[Sentence]) -> dict[str, Any]:
-    """What this judge passes that it should not, in words alone: the same moment again, and the beginning of another
-    story. A pass rate means as much as it is above these."""
+def others_of(some: Sequence[Sentence]) -> list[Sentence]:
+    """Beside each sentence one of another story. Raises UserError where there is none: before anything is drawn."""
     turned = [*some[1:], *some[:1]]
     if any(one.category == other.category for one, other in zip(some, turned, strict=True)):
         raise UserError("Floors need sentences of two categories or more, each beside another one: give a larger --n.")
-    found: dict[str, Any] = {}
+    return turned
+
+
+def floors(judge: Any, some: Sequence[Sentence]) -> dict[str, Any]:
+    """What this judge passes that it should not, in words alone: the same moment again, and the beginning of another
+    story. A pass rate means as much as it is above these."""
+    turned, found = others_of(some), dict[str, Any]()
     for name, after in {"repeat": some, "unrelated": turned}.items():
         pairs = [(StoryContext((Scene(a.text),)), Scene(b.text)) for a, b in zip(some, after, strict=True)]
         tally = Tally()
@@ -292,7 +299,7 @@ def result_of(outcome: Outcome, asked: Asked, captioner: Captioner, judge: Any) 
         "undrawn": sum(bool(how.undrawn) for how in outcome.drawn.values()),
         "motion": plain(moves),
         "categories": {category: plain(tally) for category, tally in sorted(by.items())},
-        "cost_usd": round(sum(v.cost_usd or 0.0 for v in outcome.verdicts.values()), 6),
+        "cost_usd": round(outcome.cost_usd, 6),
     }
     return result, cases
 

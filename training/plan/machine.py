@@ -31,7 +31,7 @@ class PlanConfig:
 
     parts: Literal["init", "paper"] = "init"  # paper: Qwen2.5-VL-7B and LTX 0.9.0, whatever `init` holds
     machine: Literal["a100-80g", "h100", "h200", "two-cores"] = "two-cores"
-    processes: int = 1
+    processes: int = 1  # that share flow.batch; stages teacher and grpo run on one
     utilisation: float | None = None  # None: the machine's
     prompt: int = 64  # tokens of a story, without queries
     examples: int = 0  # of the real data set, for epochs and the cache; 0: as many as the config has

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nsp_core.errors import ConfigError
+from training.distil.teacher import TEXT_TOKENS
 from training.models import ROOT
 from training.picturebook.words import vocabulary
 from training.plan.sizes import PAPER, T5_XXL, Bridge, Drawer, Language, Parts, TextEncoder, Tower
@@ -98,3 +99,14 @@ def text_of(stage: str, configs: dict[str, Any]) -> TextEncoder:
         raise ConfigError(f"{config.init} has no text_encoder/, and no config of stage teacher is beside this one.")
     size = configs["teacher"].text
     return TextEncoder(size.width, size.layers, size.width, 2, size.width // 2, len(vocabulary()))
+
+
+def text_tokens(stage: str, configs: dict[str, Any]) -> int:
+    """To how many tokens the teacher of stage distil pads a caption: as `open_teacher` finds it, or will find it."""
+    config = configs[stage]
+    told = config.init / "tokenizer" / "tokenizer_config.json"
+    if config.plan.parts == "paper":
+        return TEXT_TOKENS
+    if told.is_file():
+        return int(min(TEXT_TOKENS, json.loads(told.read_text()).get("model_max_length", TEXT_TOKENS)))
+    return int(min(TEXT_TOKENS, configs["teacher"].text.tokens))

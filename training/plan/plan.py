@@ -8,6 +8,7 @@ Left out of the hours: reading data, drawing pictures, judges, evaluations and s
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -24,11 +25,13 @@ CAST = 2  # autocast keeps a bfloat16 copy for the time of a step
 
 @dataclass(frozen=True)
 class Row:
-    """A piece of a run: FLOP of all processes together, and whether it is done once or at every step."""
+    """A piece of a run: FLOP of all processes together. `once`: before the first step; `alone`: by one process, for
+    which the others wait."""
 
     what: str
     flop: float
     once: bool = False
+    alone: bool = False
 
 
 @dataclass(frozen=True)
@@ -42,15 +45,18 @@ class Plan:
     epochs: float
     rows: tuple[Row, ...]
     memory: dict[str, float]  # GiB of one process, by what it is for
-    rate: float  # FLOP a second of all processes
+    rate: float  # FLOP a second of one process
 
     @property
     def flop(self) -> float:
         return sum(row.flop for row in self.rows)
 
+    def hours_of(self, row: Row) -> float:
+        return row.flop / (self.rate * (1 if row.alone else self.processes)) / 3600
+
     @property
     def hours(self) -> float:
-        return self.flop / self.rate / 3600
+        return sum(map(self.hours_of, self.rows))
 
     @property
     def gib(self) -> float:
@@ -61,7 +67,7 @@ class Plan:
         return self.gib <= MACHINES[self.machine].memory
 
     def plain(self) -> dict[str, Any]:
-        rows = [{"what": r.what, "flop": r.flop, "once": r.once, "hours": r.flop / self.rate / 3600} for r in self.rows]
+        rows = [{"what": r.what, "flop": r.flop, "once": r.once, "hours": self.hours_of(r)} for r in self.rows]
         return {
             **{n: getattr(self, n) for n in ("stage", "steps", "processes", "machine", "tokens", "prompts", "epochs")},
             **{"flop": self.flop, "hours": self.hours, "rows": rows},
@@ -71,15 +77,15 @@ class Plan:
 
 def rate_of(plan: PlanConfig) -> float:
     machine = MACHINES[plan.machine]
-    return machine.peak * (machine.utilisation if plan.utilisation is None else plan.utilisation) * plan.processes
+    return machine.peak * (machine.utilisation if plan.utilisation is None else plan.utilisation)
 
 
 @dataclass(frozen=True)
 class Step:
-    """What one process does at a step of flow matching; a share of the steps each for kinds of examples."""
+    """What is done at a step of flow matching; a share of the steps each for kinds of examples."""
 
     parts: Parts
-    batch: int
+    batch: int  # examples of a step, of all processes together
     shares: dict[str, float]  # kind -> share of the steps
     drawer: Role
     reader: Role | None  # None: its states come from a cache
@@ -87,10 +93,16 @@ class Step:
     recompute: bool = False
     prompt: int = 64
     cut: float = 1.0  # share of kind `next` in which no latent is given
+    processes: int = 1
 
     @property
     def read_tokens(self) -> int:
-        return self.prompt + self.parts.patches // self.parts.tower.merge**2 + self.parts.bridge.queries
+        return max(prompt_tokens(self.parts, kind, self.prompt) for kind in self.shares)
+
+    @property
+    def examples(self) -> int:
+        """Of one process at a step, at most."""
+        return math.ceil(self.batch / self.processes)
 
     def draw_work(self, kind: str) -> Work:
         """A given latent has timestep 0, so every token of the sample has a noise level of its own."""
@@ -116,18 +128,24 @@ class Step:
         return self.batch * sum(s * self.parts.tokens(k) for k, s in self.mix.items())
 
 
-def cache_flop(parts: Parts, kinds: dict[str, int], prompt: int, read: bool) -> float:
-    """Latents of every example once, and the reader's states where they are kept."""
+def prompt_tokens(parts: Parts, kind: str, prompt: int) -> int:
+    """What the reader reads: the words, a clip of what was where something comes next, and the queries."""
+    pictures = parts.patches // parts.tower.merge**2 if kind == "next" else 0
+    return prompt + pictures + parts.bridge.queries
+
+
+def cache_flop(parts: Parts, kinds: dict[str, int], prompt: int, readings: int) -> float:
+    """Latents of every example once, and the reader's states of so many wordings where they are kept."""
     from training.plan import meta
 
     encoder, total = meta.autoencoder(parts.autoencoder), 0.0
     for kind, count in kinds.items():
         clip = (1, *parts.image) if kind == "image" else parts.clip
         each = meta.flop(meta.encode(encoder, clip)) * (2 if kind == "next" else 1)  # what was, and what comes
-        if read:
-            each += parts.language.forward(prompt + parts.bridge.queries).forward
-            each += parts.tower.forward(parts.patches).forward
-        total += count * each
+        read = parts.language.forward(prompt_tokens(parts, kind, prompt)).forward
+        if kind == "next":
+            read += parts.tower.forward(parts.patches).forward
+        total += count * (each + readings * read)
     return total
 
 
@@ -154,21 +172,27 @@ def weights_memory(
 
 
 def activations(step: Step) -> float:
-    """GiB of one step: the largest kind, and the reader's graph beside it."""
+    """GiB of one process at a step: the largest kind, and the reader's graph beside it."""
     from training.plan import meta
 
     parts = step.parts
     model = meta.drawer(parts.drawer)
     most = max(
         meta.memory(
-            model, meta.draw(model, step.batch, parts.latents(k), parts.bridge.queries, step.drawer, step.recompute)
+            model, meta.draw(model, step.examples, parts.latents(k), parts.bridge.queries, step.drawer, step.recompute)
         )
         for k in step.shares
     )
     if step.reader is not None:
         reader = meta.language(parts.language)
-        most += meta.memory(reader, meta.read(reader, step.batch, step.read_tokens, step.reader, step.recompute))
+        most += meta.memory(reader, meta.read(reader, step.examples, step.read_tokens, step.reader, step.recompute))
     return most / GIB
+
+
+def whole_batch(step: Step, copies: int = 7) -> float:
+    """GiB of what every process makes of the whole batch before it takes its own rows, in fp32: latents, reference,
+    residual, what is drawn, noise, both together, and the velocity (training/flow_matching.py)."""
+    return copies * 4 * step.batch * step.parts.drawer.channels * max(map(step.parts.tokens, step.shares)) / GIB
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from training.plan.parts import parts_of
 from training.plan.plan import Plan, SceneCost, scene
 from training.plan.sizes import PAPER, T5_XXL, Parts
 from training.plan.stages import plan_of
-from training.run import STAGES, for_stage
+from training.run import CONFIGS, STAGES, for_stage
 
 TERA = 1e12
 
@@ -28,7 +28,9 @@ def report(path: Path, overrides: list[str], as_json: bool) -> int:
     wanted = [s for s in STAGES if (folder / f"{s}.yaml").is_file()] if path.is_dir() else [path.stem]
     if not wanted or not set(wanted) <= set(STAGES):
         raise ConfigError(f"{path} names no stage: give STAGE.yaml or a folder of such files ({', '.join(STAGES)}).")
-    configs = load_all(folder, overrides)
+    if not path.exists():
+        raise ConfigError(f"There is no file {path}: give one of {CONFIGS} or your own.")
+    configs = load_all(folder, overrides, wanted)
     logging.disable(logging.WARNING)  # of classes that are made for their shapes only
     plans = [plan_of(stage, configs) for stage in wanted]
     drawn = None if "generator" in wanted else scenes(parts_of(wanted[-1], configs), configs[wanted[-1]].plan.prompt)
@@ -40,13 +42,15 @@ def report(path: Path, overrides: list[str], as_json: bool) -> int:
     return 1 if late or not all(p.fits for p in plans) else 0
 
 
-def load_all(folder: Path, overrides: list[str]) -> dict[str, Any]:
-    """Every config of `folder` by its stage: one may begin where another ends."""
+def load_all(folder: Path, overrides: list[str], wanted: list[str]) -> dict[str, Any]:
+    """Every config of `folder` by its stage: one may begin where another ends. An override without a stage in front is
+    for those that are `wanted`."""
     from training.table import STAGES as TABLE
 
     found = {}
     for stage in (s for s in STAGES if (folder / f"{s}.yaml").is_file()):
-        found[stage] = config.load(TABLE[stage][0], folder / f"{stage}.yaml", for_stage(overrides, stage))
+        mine = [o for o in overrides if stage in wanted or o.partition(".")[0] in STAGES]
+        found[stage] = config.load(TABLE[stage][0], folder / f"{stage}.yaml", for_stage(mine, stage))
     return found
 
 
@@ -70,8 +74,9 @@ def table(plans: list[Plan], drawn: dict[str, SceneCost] | None, most: float) ->
         lines.append(f"{p.stage}: {p.steps} steps on {where}, {p.epochs:.1f} times each example")
         read = f", the reader {p.prompts:.3g}" if p.prompts else ""
         lines.append(f"  tokens    {p.tokens:.3g} of latents{read}")
-        lines += [f"  {r.flop / TERA:9.3g} TFLOP {r.flop / p.rate / 3600:7.2f} h  {r.what}" for r in p.rows]
-        lines.append(f"  {p.flop / TERA:9.3g} TFLOP {p.hours:7.2f} h  together, at {p.rate / TERA:.4g} TFLOP a second")
+        lines += [f"  {r.flop / TERA:9.3g} TFLOP {p.hours_of(r):7.2f} h  {r.what}" for r in p.rows]
+        speed = f"{p.rate * p.processes / TERA:.4g} TFLOP a second"
+        lines.append(f"  {p.flop / TERA:9.3g} TFLOP {p.hours:7.2f} h  together, at {speed}")
         lines += [f"  {size:9.2f} GiB  {what}" for what, size in p.memory.items()]
         verdict = "fits" if p.fits else "DOES NOT FIT"
         lines.append(f"  {p.gib:9.2f} GiB  a process, of {MACHINES[p.machine].memory:.0f}: {verdict}")

@@ -4,33 +4,27 @@
 `next` a story and the clip that comes. They stand for the paper's image set, its video sets, and its pairs. Example
 `number` of a kind is the same on every machine. With `image_sources` or `video_sources` images or videos come from
 published sets of real pictures instead (NAME:FOLDER, for example vidgen:/data/vidgen; training.data.published).
-Latents and the reader's states are kept on disk under a name that tells everything they were made with, so that
-another model never finds them.
+Knows nothing of latents and of what is kept (training/pretrain/cache.py).
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
-import os
 import zlib
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import torch
-from safetensors.torch import load_file, save_file
+from torch import Tensor
 
-from nsp_core.errors import ConfigError
+from nsp_core.errors import ConfigError, UnreadableMedia
 from nsp_core.model.vision_language import Prompt
 from nsp_core.types import Frames, StoryContext
 from training.data.published import Row, frames_of, rows
-from training.flow_matching import Cache
-from training.generator import RULE_NUMBERS, encode_clips, read_queries, stamp
 from training.grpo.asks import AskConfig, context_of, story_of
 from training.picturebook.rules import step
 from training.picturebook.words import TRAIN_VARIANTS, describe, tell
@@ -73,9 +67,10 @@ class Example:
 def example(pipeline: Any, config: ExampleConfig, kind: Kind, number: int) -> Example:
     from training.picturebook.draw import clip, still
 
-    sources = {"image": config.image_sources, "video": config.video_sources}.get(kind, ())
-    if sources:
-        return real_example(pipeline, kind, sources, number)
+    if row := real_row(config, kind, number):
+        c = pipeline.config
+        frames = frames_of(row, c.width, c.height, c.num_frames, c.fps)
+        return Example(begins(pipeline, row.caption), frames, None, None, row.caption)
     stories = AskConfig(told=config.told, scenes=config.scenes, rules=config.rules, seed=config.seed)
     one, rng = story_of(stories, number)
     now, event = one.worlds[-2], one.events[-1]
@@ -100,15 +95,22 @@ def begins(pipeline: Any, words: str) -> Prompt:
     return prompt
 
 
-def real_example(pipeline: Any, kind: Kind, sources: tuple[str, ...], number: int) -> Example:
-    """Row `number` of the sets, of each in turn; from HELD_OUT on of the fiftieth part that is kept apart."""
-    kept = real_rows(sources, number >= HELD_OUT)
-    row = kept[number % HELD_OUT % len(kept)]
+def sources_of(config: ExampleConfig, kind: Kind) -> tuple[str, ...]:
+    """The published sets of a kind; () is the picture book."""
+    return {"image": config.image_sources, "video": config.video_sources}.get(kind, ())
+
+
+def real_row(config: ExampleConfig, kind: Kind, number: int) -> Row | None:
+    """Row `number` of the sets, of each in turn; from HELD_OUT on of the fiftieth part that is kept apart. None in the
+    picture book."""
+    sources = sources_of(config, kind)
+    if not sources:
+        return None
+    there = real_rows(sources, number >= HELD_OUT)
+    row = there[number % HELD_OUT % len(there)]
     if row.kind != kind:
         raise ConfigError(f"examples.{kind}_sources names {row.source}, a set of {row.kind}s: put it in the other one.")
-    c = pipeline.config
-    frames = frames_of(row, c.width, c.height, c.num_frames, c.fps)
-    return Example(begins(pipeline, row.caption), frames, None, None, row.caption)
+    return row
 
 
 @lru_cache(maxsize=4)
@@ -127,61 +129,58 @@ def real_rows(sources: tuple[str, ...], held_out: bool) -> list[Row]:
     return turns
 
 
-def prompts(pipeline: Any, config: ExampleConfig, kind: Kind, first: int, count: int) -> list[Prompt]:
-    return [example(pipeline, config, kind, first + i).prompt for i in range(count)]
+def prompts(pipeline: Any, config: ExampleConfig, kind: Kind, numbers: Sequence[int] | Tensor) -> Sequence[Prompt]:
+    """What is asked for in the examples of `numbers`."""
+    if sources_of(config, kind):
+        return Captioned(pipeline, config, kind, numbers)
+    return [example(pipeline, config, kind, int(number)).prompt for number in numbers]
 
 
-def make_cache(pipeline: Any, config: ExampleConfig, kind: Kind, folder: Path, held_out: bool) -> Cache:
-    """Everything of a kind in memory (bf16); read from `folder` where the same was made before."""
-    count = config.held_out if held_out else config.count(kind)
-    first = HELD_OUT if held_out else 0
-    null = read_queries(pipeline.vision_language, pipeline.processor, pipeline.connector.queries, [Prompt("")])[0]
-    path = path_of(pipeline, config, kind, folder, held_out)
-    if not path.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        rows: dict[str, list[torch.Tensor]] = {"latents": [], "tails": [], "conditions": [], "labels": []}
-        for start in range(first, first + count, AT_ONCE):
-            some = [example(pipeline, config, kind, i) for i in range(start, min(start + AT_ONCE, first + count))]
-            latents = encode_clips(pipeline.vae, np.stack([e.frames for e in some])).bfloat16()
-            rows["latents"].append(latents)
-            rows["tails"].append(tails_of(pipeline, some, latents))
-            model, queries = pipeline.vision_language, pipeline.connector.queries
-            rows["conditions"].append(
-                read_queries(model, pipeline.processor, queries, [e.prompt for e in some])[:, None].bfloat16()
-            )
-            rows["labels"].append(torch.tensor([label(kind, e) for e in some]))
-        part = path.with_suffix(".partial")
-        save_file({k: torch.cat(v).cpu().contiguous() for k, v in rows.items()}, part)
-        os.replace(part, path)
-        log.info("%s: %d examples", path.name, count)
-    rows_of = load_file(path)
-    return Cache(null=null.float().cpu(), residual_scale=pipeline._scale.float().cpu(), **rows_of)
+@dataclass(frozen=True)
+class Captioned(Sequence[Prompt]):
+    """Prompts of published sets, each made when it is needed, since there may be millions; no file is opened for it."""
+
+    pipeline: Any
+    config: ExampleConfig
+    kind: Kind
+    numbers: Sequence[int] | Tensor
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, index: Any) -> Any:
+        row = real_row(self.config, self.kind, int(self.numbers[index]))
+        assert row is not None
+        return begins(self.pipeline, row.caption)
 
 
-def path_of(pipeline: Any, config: ExampleConfig, kind: Kind, folder: Path, held_out: bool) -> Path:
-    """Where such examples are kept: the name tells the weights and everything that was asked for."""
-    count = config.held_out if held_out else config.count(kind)
-    return folder / f"{kind}-{'held_out' if held_out else 'train'}-{name_of(pipeline, config, count)}.safetensors"
+def captions(pipeline: Any, config: ExampleConfig, numbers: Sequence[int]) -> tuple[str, ...]:
+    """What images show, without the task around it."""
+    rows_of = [real_row(config, "image", number) for number in numbers]
+    return tuple(
+        row.caption if row else example(pipeline, config, "image", number).words
+        for number, row in zip(numbers, rows_of, strict=True)
+    )
 
 
-def label(kind: Kind, one: Example) -> int:
-    """-1 marks what continues nothing (as described beginnings in stage generator)."""
-    return RULE_NUMBERS[one.rule] if kind == "next" and one.rule is not None else -1
+def readable(
+    pipeline: Any, config: ExampleConfig, kind: Kind, first: int, count: int
+) -> Iterator[list[tuple[int, Example]]]:
+    """Examples with their numbers, AT_ONCE or fewer at a time. One whose file cannot be read is named and left out."""
+    for start in range(first, first + count, AT_ONCE):
+        some = []
+        for number in range(start, min(start + AT_ONCE, first + count)):
+            try:
+                some.append((number, example(pipeline, config, kind, number)))
+            except UnreadableMedia as error:
+                log.warning("%s %d is left out: %s", kind, number, error)
+        if some:
+            yield some
 
 
-def tails_of(pipeline: Any, some: list[Example], latents: torch.Tensor) -> torch.Tensor:
-    """(N, C, h, w): the last latent of the clip that was; zero where nothing was."""
-    before = [e.before for e in some if e.before is not None]
-    if len(before) < len(some):
-        return torch.zeros_like(latents[:, :, 0])
-    return encode_clips(pipeline.vae, np.stack(before))[:, :, -1].bfloat16()
-
-
-def name_of(pipeline: Any, config: ExampleConfig, count: int) -> str:
-    weights = stamp(pipeline.vae, pipeline.vision_language, pipeline.connector.queries)
-    asked = {k: v for k, v in asdict(config).items() if k not in ("images", "videos", "pairs", "held_out")}
-    text = json.dumps([weights, asked, count, pipeline.config.dialect], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def nothing_readable(config: ExampleConfig, kind: Kind, count: int) -> ConfigError:
+    sources = ", ".join(sources_of(config, kind))
+    return ConfigError(f"Of {count} examples of kind '{kind}' in {sources} not one can be read: download them again.")
 
 
 def pick(rng: np.random.Generator, shares: dict[Kind, float]) -> Kind:

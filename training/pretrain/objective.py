@@ -6,6 +6,7 @@ run with them at every step; else its states come from the cache. Knows nothing 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,8 +28,8 @@ class StagedObjective:
     held_out: dict[Kind, Cache]
     shares: dict[Kind, float]  # of the steps
     reader: tuple[Any, Any] | None = None  # the frozen model and its processor, where the queries learn
-    prompts: dict[Kind, list[Prompt]] | None = None
-    held_out_prompts: dict[Kind, list[Prompt]] | None = None
+    prompts: dict[Kind, Sequence[Prompt]] | None = None
+    held_out_prompts: dict[Kind, Sequence[Prompt]] | None = None
     rope_scale: tuple[float, ...] = (2.0, 128.0, 128.0)
     share: Share = Share()
 
@@ -79,7 +80,7 @@ class StagedObjective:
                 states = held.conditions[:, 0].float()
             else:
                 assert self.held_out_prompts is not None
-                states = self.states(self.held_out_prompts[kind])
+                states = self.states(list(self.held_out_prompts[kind]))
             losses = []
             for rows in (index, (index + count // 2) % count):
                 generator = torch.Generator(device).manual_seed(0)

@@ -27,11 +27,12 @@ from nsp_core.errors import ConfigError
 from nsp_core.model import build
 from nsp_core.model.connector import Connector
 from training import parallel
-from training.flow_matching import FlowConfig, Generator
+from training.flow_matching import Cache, FlowConfig, Generator
 from training.loop import LoopConfig
 from training.models import leave_model, open_model
 from training.plan.machine import PlanConfig
-from training.pretrain.examples import HELD_OUT, KINDS, ExampleConfig, Kind, make_cache, prompts
+from training.pretrain.cache import make_cache
+from training.pretrain.examples import KINDS, ExampleConfig, Kind, prompts
 from training.pretrain.objective import StagedObjective
 from training.stages import learn_to_draw
 
@@ -78,6 +79,7 @@ class StageConfig:
     fresh: tuple[str, ...] | None = None  # None: as the table says
     moves: tuple[str, ...] | None = None  # None: as the table says
     recompute: bool = False  # gradient checkpointing: less memory, a forward pass more
+    stream: bool = False  # latents and states stay on disk: for sets that are larger than memory
     half: bool = False  # what does not move is held in bfloat16 (masters of what does are fp32 always)
     plan: PlanConfig = PlanConfig()
     threads: int = 2
@@ -90,8 +92,7 @@ def train_row(name: str, config: StageConfig, resume: bool) -> int:
     shares = shares_of(name, row, config)
     pipeline = begin(row, config)
     pipeline.to(config.device)
-    with ranks.main_first():
-        objective = new_objective(row, config, pipeline, shares)
+    objective = new_objective(row, config, pipeline, shares)
     pipeline.vae.to("cpu")  # what they made is in the cache, and big ones take the place of many clips
     if objective.reader is None:
         pipeline.vision_language.to("cpu")
@@ -118,8 +119,14 @@ def begin(row: Row, config: StageConfig) -> Any:
 
 
 def new_objective(row: Row, config: StageConfig, pipeline: Any, shares: dict[Kind, float]) -> StagedObjective:
-    caches = {k: make_cache(pipeline, config.examples, k, config.cache, False) for k in shares}
-    held_out = {k: make_cache(pipeline, config.examples, k, config.cache, True) for k in shares}
+    live = "queries" in row.moves
+
+    def cache_of(kind: Kind, held_out: bool, stream: bool) -> Cache:
+        asked = (pipeline, config.examples, kind, config.cache, held_out)
+        return make_cache(*asked, states=not live, stream=stream, ranks=parallel.ranks())
+
+    caches = {k: cache_of(k, False, config.stream) for k in shares}
+    held_out = {k: cache_of(k, True, False) for k in shares}
     module = Generator(pipeline.connector, pipeline.transformer)
     freeze(pipeline, module, row.moves, config.half)
     objective = StagedObjective(
@@ -129,14 +136,14 @@ def new_objective(row: Row, config: StageConfig, pipeline: Any, shares: dict[Kin
         *(shares,),
         rope_scale=tuple(pipeline.config.rope_scale),
     )
-    if "queries" in row.moves:
+    if live:
         c = config.examples
         objective.reader = (pipeline.vision_language, pipeline.processor)
         if config.recompute:
             pipeline.vision_language.train()  # transformers recomputes in training only; there is no dropout in it
             pipeline.vision_language.gradient_checkpointing_enable({"use_reentrant": False})
-        objective.prompts = {k: prompts(pipeline, c, k, 0, c.count(k)) for k in shares}
-        objective.held_out_prompts = {k: prompts(pipeline, c, k, HELD_OUT, c.held_out) for k in shares}
+        objective.prompts = {k: prompts(pipeline, c, k, caches[k].numbers) for k in shares}
+        objective.held_out_prompts = {k: prompts(pipeline, c, k, held_out[k].numbers) for k in shares}
     return objective
 
 

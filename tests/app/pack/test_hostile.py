@@ -85,6 +85,10 @@ def use(**values: Any) -> Change:
     return lambda story: story["scenes"][0]["takes"][0]["files"][0].update(values)
 
 
+def film(place: int, plan: str) -> Change:
+    return lambda story: story.update(reels=[{"scene": place, "plan": plan}])
+
+
 HOSTILE: dict[str, tuple[Change, str]] = {
     "itself its parent": (scene(1, parent=1), "comes before"),
     "a circle": (scene(1, parent=2), "comes before"),
@@ -96,6 +100,10 @@ HOSTILE: dict[str, tuple[Change, str]] = {
     "a head that is not there": (lambda story: story.update(head=99), "not there"),
     "words without end": (scene(0, words="x" * 2001), "2000"),
     "a letter NUL": (scene(0, words="a\0b"), "NUL"),
+    "a film of nowhere": (film(0, '{"shots": [{"scene": "99"}]}'), "film names a scene"),
+    "a film by a stranger's id": (film(0, '{"shots": [{"scene": "018f-x"}]}'), "no scene has here"),
+    "a film that is none": (film(0, '{"shots": 7}'), "cannot be read"),
+    "a film after the end": (film(99, '{"shots": []}'), "film names a scene"),
     "a title without end": (lambda story: story.update(title="t" * 121), "120"),
     "a number for words": (scene(0, words=7), "string"),
     "a text for a number": (take(width="160"), "integer"),

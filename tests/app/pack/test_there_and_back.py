@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,20 @@ from sqlmodel import col, select
 
 from app.pack import bring_in, pack_story
 from app.pack.form import MANIFEST, NOBODY, STORY
+from app.reel.plan import Card, plan_for
 from app.store import Store
-from app.store.models import MediaLinkRow, MediaRow, PreferenceRow, RecipeRow, SceneRow, StoryRow, TakeRow, VerdictRow
+from app.store.models import (
+    MediaLinkRow,
+    MediaRow,
+    PreferenceRow,
+    RecipeRow,
+    ReelRow,
+    SceneRow,
+    StoryRow,
+    TakeRow,
+    VerdictRow,
+)
+from app.store.reels import keep_plan
 from app.store.stories import Stories
 from app.story import Story
 from nsp_core.errors import Cancelled, UserError
@@ -59,6 +72,10 @@ def all_of(store: Store, story_id: str) -> dict[str, Any]:
             "files": {
                 name: (placed(row, "created_at"), store.media.read(f"{name}.{row.ext}")) for name, row in files.items()
             },
+            "reels": [
+                placed(row, "version", "changed_at")
+                for row in session.exec(select(ReelRow).where(ReelRow.story_id == story_id).order_by(col(ReelRow.id)))
+            ],
             "taste": [
                 placed(row)
                 for row in session.exec(
@@ -81,6 +98,10 @@ def shelf(store: Store) -> list[str]:
 
 
 def test_there_and_back_exactly(room: Store, rain: Story, elsewhere: Store, tmp_path: Path) -> None:
+    mine = room.stories(room.local_owner())
+    for leaf in mine.tree(rain.id).leaves():
+        ids = [scene.id for scene in mine.path_to(leaf.id)]
+        keep_plan(mine, leaf.id, replace(plan_for(ids[::-1]), title=Card("Regen")).to_json())
     made = pack_story(room, room.local_owner(), rain.id, tmp_path / "rain.zip", taste=True)
     assert (made.scenes, made.takes, made.missing, made.originals) == (4, 3, 0, 1)
     phases: list[str] = []
@@ -88,7 +109,13 @@ def test_there_and_back_exactly(room: Store, rain: Story, elsewhere: Store, tmp_
     before, after = all_of(room, rain.id), all_of(elsewhere, there.story_id)
     for subject in before:
         assert after[subject] == before[subject], subject
-    assert before["taste"] and before["verdicts"] and len(before["recipes"]) == 3 and before["takes"][2]["drift_json"]
+    assert (
+        before["reels"]
+        and before["taste"]
+        and before["verdicts"]
+        and len(before["recipes"]) == 3
+        and before["takes"][2]["drift_json"]
+    )
     assert (there.scenes, there.takes, there.known, there.missing) == (4, 3, 0, 0) and set(phases) == {"unpacking"}
     assert elsewhere.stories(elsewhere.local_owner()).story(there.story_id).head_scene_id is not None
     # and from there once more

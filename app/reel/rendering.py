@@ -1,0 +1,201 @@
+"""A film from outside: asked for, looked at and stopped by whichever page is open; a process of its own makes it.
+
+Like a download (app.models.fetching): it lives as long as its lock is held, so that one that was killed is known to be
+dead, says how far it is in a small file, and ends with the page that started it. One is made at a time; pieces of one
+that was stopped are kept, so that the next one begins there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from app.identity import new_id
+from app.locks import FileLock, holder_of, is_held
+from app.reel.plan import Plan, plan_of
+from app.reel.render import Clip
+from app.reel.taking import ENDINGS, FORMS, Form
+from app.settings import ROOT, Settings
+from app.store.reels import pieces_folder
+from nsp_core.errors import UserError
+
+What = Literal["running", "done", "stopped", "failed"]
+HOLDER = "rendering"
+_HALF_WRITTEN = 3600.0  # seconds after which nobody writes at it any more
+_MOST_KEPT = 4 << 30  # bytes of pieces and films of one story; what was not used longest goes first
+
+
+@dataclass(frozen=True)
+class Request:
+    """All that the process needs to know; no database. `film` names the result inside `folder`."""
+
+    film: str
+    form: Form
+    plan: str
+    clips: tuple[tuple[str, str], ...]  # path, words
+    folder: str
+    title: str
+    language: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """`owner`, `story`, `scene`: whose film of which path, no words. `done`, `total`: pictures; `left`: seconds."""
+
+    film: str
+    form: str
+    owner: str
+    story: str
+    scene: str
+    what: What = "running"
+    phase: str = ""
+    done: int = 0
+    total: int = 0
+    left: float | None = None
+    why: str = ""
+    taken: dict[str, Any] | None = None
+
+
+class Rendering:
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.path = settings.run_dir / "film.json"
+        self.lock = settings.locks_dir / "film.lock"
+        self.log = settings.logs_dir / "film.log"
+        self.child: subprocess.Popen[bytes] | None = None
+
+    @property
+    def running(self) -> bool:
+        if self.child is not None and self.child.poll() is None:
+            return True
+        return self.lock.exists() and is_held(self.lock)
+
+    def report(self, owner: str) -> Report | None:
+        """How this person's last film is; None when there was none, or it was somebody else's."""
+        running = self.running  # before its last words are read, so that they cannot be missed
+        report = read(self.path)
+        if report is None or report.owner != owner:
+            return None
+        if report.what == "running" and not running:
+            return replace(report, what="stopped", left=None)
+        return report
+
+    def start(
+        self, form: Form, plan: Plan, clips: Sequence[Clip], *, owner: str, story: str, scene: str, title: str,
+        language: str,
+    ) -> None:  # fmt: skip
+        """Returns at once. Raises UserError while another film is being made."""
+        if self.running:
+            raise UserError("Another film is being made: wait for that, or stop it first.")
+        folder = pieces_folder(self.settings.data_dir, story)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        sweep(folder)
+        film = f"film-{new_id()}.{ENDINGS[form]}"
+        request = Request(
+            film, form, plan.to_json(), tuple((str(clip.path), clip.words) for clip in clips), str(folder), title,
+            language,
+        )  # fmt: skip
+        wanted = self.settings.run_dir / "film-request.json"
+        _write(wanted, asdict(request))
+        write(self.path, Report(film, form, owner, story, scene))
+        group: dict[str, Any] = {"start_new_session": True}  # Ctrl-C in the terminal is for the page
+        if sys.platform == "win32":
+            group = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+        command = [sys.executable, "-m", "app.reel.render_process", str(wanted), str(self.path), str(self.lock)]
+        with self.log.open("wb") as output:
+            self.child = subprocess.Popen(
+                [*command, str(os.getpid())], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, **group
+            )
+
+    def stop(self, owner: str, grace: float = 5.0) -> None:
+        """End this person's film, whichever page started it. Returns when it is over."""
+        report = read(self.path)
+        if report is None or report.owner != owner or report.what != "running":
+            return
+        holder = holder_of(self.lock) if self.lock.exists() else None
+        if self.child is not None and self.child.poll() is None:
+            self.child.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.child.wait(timeout=grace)
+            if self.child.poll() is None:
+                self.child.kill()
+                self.child.wait()
+        elif holder is not None and holder.who == HOLDER:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(holder.pid, signal.SIGTERM)
+            deadline = time.monotonic() + grace
+            while is_held(self.lock) and time.monotonic() < deadline:
+                time.sleep(0.05)
+        report = read(self.path)
+        if report is not None and report.what == "running" and not self.running:
+            write(self.path, replace(report, what="stopped", left=None))
+
+    def film(self, owner: str, name: str) -> tuple[Path, Report] | None:
+        """The finished film of that name, if it is the last one of this person's."""
+        report = self.report(owner)
+        if report is None or report.what != "done" or report.film != name:
+            return None
+        path = pieces_folder(self.settings.data_dir, report.story) / report.film
+        return (path, report) if path.is_file() else None
+
+    def close(self) -> None:
+        """The page is being closed: a film that it makes ends, too."""
+        if self.child is not None and self.child.poll() is None:
+            report = read(self.path)
+            if report is not None:
+                self.stop(report.owner)
+
+
+def sweep(folder: Path, most: int = _MOST_KEPT) -> None:
+    """The last film goes, files that somebody left half-written, and of the pieces what was not used longest, while
+    there are more than `most` bytes. A command may be writing here at the same time: what is young stays."""
+    kept: list[tuple[float, int, Path]] = []
+    for path in folder.iterdir():
+        facts = path.stat()
+        old = time.time() - facts.st_mtime > _HALF_WRITTEN
+        if path.name.startswith("film-") or (path.suffix == ".partial" and old):
+            path.unlink(missing_ok=True)
+        elif path.suffix != ".partial":
+            kept.append((facts.st_mtime, facts.st_size, path))
+    size = sum(one for _, one, _ in kept)
+    for _, one, path in sorted(kept):
+        if size <= most:
+            break
+        path.unlink(missing_ok=True)
+        size -= one
+
+
+def held(lock: Path) -> FileLock:
+    return FileLock(lock, timeout=2.0, holder=HOLDER)
+
+
+def read(path: Path) -> Report | None:
+    with contextlib.suppress(OSError, ValueError, TypeError):
+        return Report(**json.loads(path.read_text(encoding="utf-8")))
+    return None
+
+
+def write(path: Path, report: Report) -> None:
+    _write(path, asdict(report))
+
+
+def read_request(path: Path) -> tuple[Request, Plan, list[Clip]]:
+    given = json.loads(path.read_text(encoding="utf-8"))
+    request = Request(**{**given, "clips": tuple((one[0], one[1]) for one in given["clips"])})
+    assert request.form in FORMS
+    return request, plan_of(request.plan), [Clip(Path(place), words) for place, words in request.clips]
+
+
+def _write(path: Path, value: dict[str, Any]) -> None:
+    partial = path.with_suffix(f".{os.getpid()}.partial")
+    partial.write_text(json.dumps(value, ensure_ascii=False), encoding="utf-8")
+    os.replace(partial, path)

@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 from dataclasses import asdict
+from pathlib import Path
 
 from nsp_core.model.spec import FourBitError, HubModel
 from nsp_core.tiers import TIERS
@@ -27,8 +28,11 @@ def four_bit_words(error: FourBitError) -> str:
     )
 
 
-def four_bit_error(cache: Cache, model: HubModel, *, fresh: bool = False) -> FourBitError | None:
-    """What was measured of this commit; `fresh`: measure it now. None for what is no reader, or was not measured."""
+def four_bit_error(
+    cache: Cache, model: HubModel, *, fresh: bool = False, connector: Path | None = None
+) -> FourBitError | None:
+    """What was measured of this commit; `fresh`: measure it now, with a `connector` of one's own where there is one.
+    None for what is no reader, or was not measured."""
     if model not in {tier.spec.reader for tier in TIERS if tier.spec is not None}:
         return None
     record = cache.record_of(model)
@@ -38,7 +42,7 @@ def four_bit_error(cache: Cache, model: HubModel, *, fresh: bool = False) -> Fou
     if fresh:
         from nsp_core.model.quantised import measure_folder
 
-        made = measure_folder(cache.folder_of(model))
+        made = measure_folder(cache.folder_of(model), connector)
         partial = path.with_suffix(f".{os.getpid()}.partial")
         partial.write_text(json.dumps({"commit": record.commit, **asdict(made)}), encoding="utf-8")
         os.replace(partial, path)

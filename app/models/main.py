@@ -22,12 +22,14 @@ import sys
 import time
 from collections.abc import Iterable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from app.checkup.finding import in_bytes
 from app.models.four_bits import four_bit_error, four_bit_words
 from app.models.line import Line
 from app.models.shelf import Item, Shelf, free_beside
+from app.settings import Settings
 from app.terminal import EXIT_FAILED, OneSentenceParser, run, tell
 from nsp_core import hardware
 from nsp_core.errors import UserError
@@ -123,6 +125,8 @@ def check(names: list[str], *, four_bits: bool = False) -> dict[str, Any]:
     shelf = Shelf.here()
     items = shelf.called(names) if names else tuple(item for item in shelf.items if item.status != "absent")
     answers = []
+    given = Settings.from_environment().connector
+    connector = Path(given) if given else None
     for item in items:
         with Line(sys.stderr, item.name) as line:
             verdict = verify(item.model, cache=shelf.cache, tell=line.looked)
@@ -135,7 +139,7 @@ def check(names: list[str], *, four_bits: bool = False) -> dict[str, Any]:
                 f"{item.name}: {len(verdict.lacking)} of {verdict.files} files are not here; python launch.py models "
                 f"get {item.name} goes on with them."
             )
-        cost = four_bit_error(shelf.cache, item.model, fresh=four_bits and verdict.good)
+        cost = four_bit_error(shelf.cache, item.model, fresh=four_bits and verdict.good, connector=connector)
         if cost is not None:
             tell(f"{item.name}: {four_bit_words(cost)}")
         answers.append(

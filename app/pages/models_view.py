@@ -102,6 +102,7 @@ def fetch_view(report: Report | None, *, may: bool) -> dict[str, Any] | None:
     running = report.what == "running"
     return {
         "names": ", ".join(_title(name) for name in report.names),
+        "wants": list(report.names),
         "running": running,
         "share": round(share, 4),
         "text": _progress(report) if running else say("models.stopped", done=in_bytes(report.done)),

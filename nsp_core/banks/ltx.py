@@ -21,6 +21,7 @@ from diffusers.pipelines.ltx.pipeline_ltx_condition import LTXConditionPipeline,
 from torch import Tensor
 
 from nsp_core import flow
+from nsp_core.banks.once import Once
 from nsp_core.errors import CheckpointMismatch, UserError
 from nsp_core.latents import denormalise, normalise, pack, unpack
 from nsp_core.types import Frames
@@ -45,6 +46,14 @@ class LTX:
     def __init__(self, transformer: Any, vae: Any, scheduler: Any, text_encoder: Any = None, tokenizer: Any = None):
         self.transformer, self.vae, self.scheduler = transformer, vae, scheduler
         self.text_encoder, self.tokenizer = text_encoder, tokenizer
+        self._once = Once(transformer)
+        self._told: tuple[Any, dict[str, Any]] = ((), {})  # conditions and what the transformer is told of them
+        self._where: tuple[Any, dict[str, Any]] = ((), {})
+
+    def forget(self) -> None:
+        """A run is over, or another begins: what was kept for its steps goes."""
+        self._once.forget()
+        self._told, self._where = ((), {}), ((), {})
 
     # -- words ----------------------------------------------------------------------------------------------------
 
@@ -90,16 +99,28 @@ class LTX:
         if clean or self.a_timestep_a_token:
             timestep = timestep[:, None].repeat(1, frames * height * width)
             timestep[:, : clean * height * width] = 0
-        mask = None if conditions[0].mask is None else torch.cat([c.mask for c in conditions if c.mask is not None])
-        out = self.transformer(
-            hidden_states=pack(x.expand(batch, -1, -1, -1, -1)).to(dtype),
-            encoder_hidden_states=torch.cat([c.states for c in conditions]).to(dtype),
-            timestep=timestep,
-            encoder_attention_mask=mask,
-            **self.positions(batch, (frames, height, width), fps, x.device),
-            return_dict=False,
-        )[0]
+        shape = (frames, height, width)
+        if self._where[0] != (batch, shape, fps):
+            self._where = ((batch, shape, fps), self.positions(batch, shape, fps, x.device))
+        with self._once:
+            out = self.transformer(
+                hidden_states=pack(x.expand(batch, -1, -1, -1, -1)).to(dtype),
+                timestep=timestep,
+                **self._words(conditions, dtype),
+                **self._where[1],
+                return_dict=False,
+            )[0]
         return unpack(out.float(), (frames, height, width))
+
+    def _words(self, conditions: tuple[Condition, ...], dtype: torch.dtype) -> dict[str, Any]:
+        """The arguments of the transformer that say what is to be drawn: the very same tensors in each step."""
+        known = self._told[0]
+        if len(known) != len(conditions) or any(a is not b for a, b in zip(known, conditions, strict=True)):
+            masks = [one.mask for one in conditions if one.mask is not None]
+            states = torch.cat([one.states for one in conditions]).to(dtype)
+            told = {"encoder_hidden_states": states, "encoder_attention_mask": torch.cat(masks) if masks else None}
+            self._told = (conditions, told)
+        return self._told[1]
 
     a_timestep_a_token = False
 

@@ -208,9 +208,11 @@ class BankPipeline(NextScenePipeline, LTXVideoLoraLoaderMixin):
             raise UserError("There are no words yet: say in one sentence what happens.")
         self.check_words(request.words)
         self.maybe_free_model_hooks()  # with a kept condition no reader is needed, and nothing else sends it away
+        self.drawer.forget()
         try:
             yield from super().act(request, should_stop=should_stop)
         finally:
+            self.drawer.forget()
             self.maybe_free_model_hooks()  # a drawing that was stopped leaves nothing on the card (in_turn)
 
     def sigmas(self, options: SamplingOptions) -> Tensor:

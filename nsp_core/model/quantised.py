@@ -97,8 +97,9 @@ def measure(
 
 
 def measure_folder(folder: Path, connector: Path | None = None) -> FourBitError:
-    """`measure` of a reader's folder in hub layout, on the graphics card when the bfloat16 one fits there."""
-    from transformers import AutoModelForImageTextToText, AutoTokenizer
+    """`measure` of a reader's folder in hub layout, on the graphics card when the bfloat16 one fits there. A connector
+    that was made for a reader of another width is left out."""
+    from transformers import AutoConfig, AutoModelForImageTextToText, AutoTokenizer
 
     size = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
     roomy = torch.cuda.is_available() and torch.cuda.mem_get_info()[0] > 1.2 * size
@@ -113,6 +114,9 @@ def measure_folder(folder: Path, connector: Path | None = None) -> FourBitError:
         return model.eval() if four_bits else model.eval().to(device)
 
     bridge = Connector.from_pretrained(str(connector), local_files_only=True) if connector else None
+    width = AutoConfig.from_pretrained(folder, local_files_only=True).get_text_config().hidden_size
+    if bridge is not None and bridge.config.hidden != width:
+        bridge = None
     return measure(load, tokenizer, bridge)
 
 

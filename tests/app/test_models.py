@@ -117,8 +117,10 @@ def test_what_four_bits_cost_is_kept_and_shown(
     from nsp_core.model import quantised
 
     asked: list[Path] = []
+    monkeypatch.setenv("WHATNEXT_CONNECTOR", str(here))
 
-    def measured(folder: Path) -> quantised.FourBitError:
+    def measured(folder: Path, connector: Path | None) -> quantised.FourBitError:
+        assert connector == here.resolve()
         asked.append(folder)
         return quantised.FourBitError(0.081, 0.9967, 0.052, 0.9986, 4, trained=False)
 

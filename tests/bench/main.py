@@ -1,7 +1,8 @@
-"""`python launch.py bench [app|train|reel] [--json] [--quick] [--starter PATH]`: promises about time and memory.
+"""`python launch.py bench [app|train|reel|predict] [--json] [--quick] [--starter PATH]`: promises about time, measured.
 
 Without a word the model, the page's start and the film; `app`: how the page feels in a browser (tests.bench.app);
-`train`: a training step (tests.bench.train); `reel`: films (tests.bench.film).
+`train`: a training step (tests.bench.train); `reel`: films (tests.bench.film); `predict`: the big pipeline beside
+diffusers' own at a size that a processor can draw (tests.bench.predict), and the starter beside it.
 
 Each row is {"what", "value", "unit", "peer", "peer_value", "ratio", "bar", "ok"}: `bar` is the most that `value` may
 be, or `ratio` where a peer did the same work in the same run. What could not be measured has value null and is not ok.
@@ -20,7 +21,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.bench import app, film, page, reel, train
+from tests.bench import app, film, page, predict, reel, train
 from tests.bench.model import THREADS, paired_ratio
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,9 +32,8 @@ Row = dict[str, Any]
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="launch.py bench", description="Time the model and the page on this machine.")
-    parser.add_argument(
-        "what", nargs="?", choices=["app", "train", "reel"], help="how the page feels; a training step; films"
-    )
+    what = ["app", "train", "reel", "predict"]
+    parser.add_argument("what", nargs="?", choices=what, help="page; a training step; films; the big pipeline")
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     parser.add_argument("--quick", action="store_true", help="few repetitions: shows that everything runs")
     parser.add_argument("--starter", type=Path, help="folder of the model to time (default: assets/starter)")
@@ -47,6 +47,7 @@ def main(argv: list[str] | None = None) -> int:
         "app": [lambda: app_rows(model, rounds)],
         "train": [lambda: train_rows(model, rounds)],
         "reel": [lambda: film.rows(quick=arguments.quick)],
+        "predict": [lambda: predict_rows(rounds), lambda: model_rows(model, rounds)[-1:]],
         None: measures(model, rounds),
     }
     for measure in chosen[arguments.what]:
@@ -120,6 +121,16 @@ def train_rows(model: Path | None, rounds: int) -> list[Row]:
         return train.rows(row, time_model(model, min(rounds, 5), module="tests.bench.train"))
     except subprocess.SubprocessError as error:
         return [missing("a training step", "s", 1.0, error)]
+
+
+def predict_rows(rounds: int) -> list[Row]:
+    options = ("--steps", "2" if rounds == 1 else "4")
+    module = "tests.bench.predict"
+    try:
+        held = {who: time_model(None, 1, "--only", who, *options, module=module)["peak_gb"] for who in ("ours", "peer")}
+        return predict.rows(row, time_model(None, rounds, *options, module=module), held)
+    except subprocess.SubprocessError as error:
+        return [missing("words to latents, a mid-size random LTX", "s", predict.BARS["denoising"], error)]
 
 
 def reel_rows() -> list[Row]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import film
+from tests.bench import film, predict
 from tests.bench.main import line_of, missing, row
 from tests.bench.model import paired_ratio
 from tests.bench.page import last_line
@@ -45,6 +45,18 @@ def test_a_row_that_was_not_measured_is_not_ok() -> None:
     assert row("a", 4.0, "s", bar=5.0)["ok"] is True
     assert row("a", 6.0, "s", bar=5.0)["ok"] is False
     assert row("a", 4.0, "s", bar=5.0, holds=False)["ok"] is False
+
+
+def test_rows_of_the_big_pipeline_say_what_was_reached_and_what_was_not() -> None:
+    same = [1.0, 1.0]
+    timing = {"ours": same, "peer": [1.2, 1.2], "film": same, "peer_film": [1.2, 1.2], "long": same, "short": same}
+    timing |= {"difference": 0.0, "gemm": 1e11, "flop": 5e10}
+    rows = predict.rows(row, timing, {"ours": 1.0, "peer": 1.0})
+    assert all(set(each) == KEYS for each in rows)
+    assert "50% of a plain matrix product's rate" in rows[0]["what"]
+    assert [each["ok"] for each in rows] == [True, False, True, True, True], "1.2 times as fast is not 1.3"
+    rows = predict.rows(row, timing | {"difference": 0.1, "long": [1.3, 1.3]}, {"ours": 2.0, "peer": 1.0})
+    assert [each["ok"] for each in rows] == [True, False, False, False, False]
 
 
 def test_ratios_are_of_neighbours() -> None:

@@ -405,18 +405,21 @@ def test_settings_out_of_range_are_refused_before_any_work(
 
 
 @pytest.mark.parametrize(
-    "frames",
+    ("frames", "says"),
     [
-        np.zeros((17, 64, 64, 3), np.uint8),
-        np.zeros((17, 96, 160, 3), np.float32),
-        np.zeros((96, 160, 3), np.uint8),
-        np.zeros((17, 96, 160, 4), np.uint8),
+        (
+            np.zeros((17, 64, 64, 3), np.uint8),
+            "are 64x64, and this model draws 160x96: choose the model that drew them",
+        ),
+        (np.zeros((17, 96, 160, 3), np.float32), r"uint8 \(T, 96, 160, 3\), got"),
+        (np.zeros((96, 160, 3), np.uint8), r"uint8 \(T, 96, 160, 3\), got"),
+        (np.zeros((17, 96, 160, 4), np.uint8), r"uint8 \(T, 96, 160, 3\), got"),
     ],
 )
-def test_frames_of_another_shape_are_refused(pipeline: NextScenePipeline, frames: Any) -> None:
-    with pytest.raises(UserError, match=r"uint8 \(T, 96, 160, 3\), got"):
+def test_frames_of_another_shape_are_refused(pipeline: NextScenePipeline, frames: Any, says: str) -> None:
+    with pytest.raises(UserError, match=says):
         take(pipeline, StoryContext((Scene("The sun shines.", frames),)))
-    with pytest.raises(UserError, match="uint8"):
+    with pytest.raises(UserError, match=says):
         pipeline.describe(frames)
 
 

@@ -8,11 +8,13 @@ const drawer = (() => {
   const node = h("dialog.wn-drawer", { "aria-labelledby": "wn-drawer-title" }, h("div.wn-drawer-head", {}, title, close), body);
   let name = "";
   let refill = null; // called after each new view while the drawer is open
+  const home = [toast.parentNode, toast.nextSibling]; // a notice behind the panel would be neither seen nor heard
 
   node.addEventListener("close", () => {
     name = "";
     refill = null;
     body.replaceChildren();
+    home[0].insertBefore(toast, home[1]);
   });
   node.addEventListener("click", (event) => { if (event.target === node) shut(); }); // beside it
   node.addEventListener("keydown", (event) => event.stopPropagation()); // the room's keys rest meanwhile
@@ -26,7 +28,9 @@ const drawer = (() => {
     node.classList.toggle("wn-wide", wide);
     refill = after;
     fill(body);
-    if (!node.open) node.showModal();
+    if (node.open) return;
+    node.insertBefore(toast, body);
+    node.showModal();
   }
   function shut() {
     if (node.open) node.close();

@@ -14,14 +14,17 @@ const machine = (() => {
   async function wish(what, details) {
     await act(what, details);
     await refresh();
+    const coming = what === "models_get" && body.querySelector(".wn-fetch");
+    if (coming) coming.scrollIntoView({ block: "center", behavior: calm.matches ? "auto" : "smooth" });
   }
 
   const button = (key, label, does, kind) => h("button." + (kind || "wn-second"), { type: "button", "data-key": key, onclick: does }, label);
 
   function tierCard(one, now) {
     const busyWith = now.fetch && now.fetch.running;
+    const comes = busyWith && now.fetch.wants.includes(one.name);
     return h("li.wn-tier", { "data-fits": one.fits ? "yes" : "no", "aria-current": one.current ? "true" : null },
-      h("strong", {}, one.title), h("p.wn-tier-verdict", {}, one.verdict),
+      h("strong", {}, one.title), h("p.wn-tier-verdict", {}, comes ? T("machine.coming") : one.verdict),
       h("dl", {}, fact(T("machine.reads"), given(one.reader)), fact(T("machine.draws"), given(one.drawer + ", " + one.scene)),
         one.mode ? fact(T("machine.works"), one.mode) : null,
         figure(T("machine.memory"), one.memory, size), figure(T("machine.disk"), one.disk, size),

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from nsp_core.errors import GeometryError
 
-Reference = Literal["repeat_last", "none"]
+Reference = Literal["repeat_last", "repeat_tail", "none"]
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,8 @@ def to_target(latents: Tensor, still: Tensor, reference: Reference, scale: Tenso
 
     `still` is the encoding of the last frame repeated. Frame 0 stays the clean latent of that frame. With
     "repeat_last" the others are the residual to the still, divided by `scale`: a static cell is zero, the background is
-    exact. "none" (the published LTX) predicts the latents themselves.
+    exact. "repeat_tail" is the same for a transformer that is shown the tail (`first_seen`). "none" (the published LTX)
+    predicts the latents themselves.
     """
     if reference == "none":
         return latents
@@ -87,3 +88,12 @@ def from_target(target: Tensor, still: Tensor, reference: Reference, scale: Tens
     latents = target.clone()
     latents[:, :, 1:] = target[:, :, 1:] * scale.view(1, -1, 1, 1, 1) + still[:, :, 1:]
     return latents
+
+
+def first_seen(still: Tensor, reference: Reference) -> Tensor:
+    """(B, C, 1, h, w): the clean latent that the transformer is shown in the first place of a *continue*.
+
+    "repeat_tail" shows what the residual is added to. With "repeat_last" it is the last frame alone; the tail, which
+    still remembers the motion before it, can then only be guessed, and each scene of a chain adds a guess of its own.
+    """
+    return still[:, :, 1:2] if reference == "repeat_tail" else still[:, :, :1]

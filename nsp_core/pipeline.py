@@ -26,6 +26,7 @@ from nsp_core.latents import (
     Geometry,
     check_geometry,
     denormalise,
+    first_seen,
     from_target,
     normalise,
 )
@@ -353,7 +354,7 @@ class NextScenePipeline(DiffusionPipeline):
         """Guided velocity, shaped like x. With a reference the first latent frame is clean: timestep 0, velocity 0."""
         clean = 0
         if reference is not None:
-            x = torch.cat([reference[:, :, :1].to(x), x[:, :, 1:]], 2)
+            x = torch.cat([first_seen(reference, self.config.reference).to(x), x[:, :, 1:]], 2)
             clean = 1
         both = conditions if guidance != 1 else conditions[:1]
         batch = len(both)

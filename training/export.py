@@ -35,7 +35,7 @@ def assemble(vae_run: Path, reader_run: Path, generator_run: Path | None) -> Nex
     """The pipeline of averaged weights, rounded to bf16 and held in fp32 for the CPU. Without a generator: random."""
     vae = load_vae(vae_run)
     reader_config, processor, reader = load_reader(reader_run)
-    scale = None
+    scale, reference = None, "repeat_last"
     if generator_run is None:
         transformer: Any = build.transformer(condition=reader_config.caption_channels)
     else:
@@ -47,6 +47,7 @@ def assemble(vae_run: Path, reader_run: Path, generator_run: Path | None) -> Nex
         put_average(Generator(reader.connector, transformer), generator_run)
         # the reader's own: a generator knows only their states, and a reader that went on learning has moved them
         reader.connector.queries.copy_(queries)
+        reference = "repeat_tail" if config.flow.shows_tail else "repeat_last"
         scale = load_file(generator_run / "residual_scale.safetensors")["residual_scale"].tolist()
     pipeline = NextScenePipeline(
         vision_language=reader.model,
@@ -55,6 +56,7 @@ def assemble(vae_run: Path, reader_run: Path, generator_run: Path | None) -> Nex
         transformer=transformer,
         vae=vae,
         scheduler=build.scheduler(),
+        reference=reference,
         residual_scale=scale,
         in_world_gain=IN_WORLD_GAIN,
     )

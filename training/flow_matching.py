@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from nsp_core import flow
-from nsp_core.latents import to_target
+from nsp_core.latents import Reference, first_seen, to_target
 from nsp_core.pipeline import predict_velocity
 from training.own_errors import OwnErrors
 from training.parallel import Share
@@ -30,6 +30,7 @@ class FlowConfig:
     high_share: float = 0.2  # timesteps drawn uniformly from [.85, 1]: layout and colour are decided there
     changed_weight: float = 4.0  # extra weight of cells that differ from the reference
     changed_threshold: float = 0.25
+    shows_tail: bool = False  # what the transformer is shown of the last clip: its tail, or its last frame alone
     reference_noise: float = 0.0  # deviation added to the tail, so that small errors of a chain are not kept
     error_share: float = 0.0  # samples that continue from a picture with one of the model's own errors (`errors`)
     error_scale: float = 1.5  # at most as large as so many of them
@@ -73,6 +74,10 @@ class FlowObjective:
     rope_scale: tuple[float, ...] = (2.0, 128.0, 128.0)
     share: Share = Share()
     errors: OwnErrors | None = None
+
+    @property
+    def reference(self) -> Reference:
+        return "repeat_tail" if self.config.shows_tail else "repeat_last"
 
     def batch(self, rng: np.random.Generator) -> dict[str, Tensor]:
         c = self.config
@@ -118,7 +123,8 @@ class FlowObjective:
         if errors is not None:
             heads, tails = with_own_errors(heads, tails, errors, c, generator)
         reference = torch.cat([heads[:, :, None], tails[:, :, None].expand_as(latents[:, :, 1:])], 2)
-        residual = to_target(latents, reference, "repeat_last", cache.residual_scale)
+        residual = to_target(latents, reference, self.reference, cache.residual_scale)
+        shown = first_seen(reference, self.reference)
         is_cut = cut[:, None, None, None, None]
         clean = torch.where(is_cut, latents, residual)
         mean = torch.where(cut, c.logit_mean_cut, c.logit_mean)
@@ -140,7 +146,7 @@ class FlowObjective:
                 continue
             rows = mine[here]
             given = 0 if mode else 1
-            noisy = x[rows] if mode else torch.cat([clean[rows, :, :1], x[rows, :, 1:]], 2)
+            noisy = x[rows] if mode else torch.cat([shown[rows], x[rows, :, 1:]], 2)
             v = predict_velocity(
                 self.module.transformer,
                 noisy,

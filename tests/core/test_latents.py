@@ -95,7 +95,7 @@ def test_normalising_gives_each_channel_its_own_scale() -> None:
     torch.testing.assert_close(denormalise(normalise(latents, mean, std), mean, std), latents)
 
 
-@pytest.mark.parametrize("reference", ["repeat_last", "none"])
+@pytest.mark.parametrize("reference", ["repeat_last", "repeat_tail", "none"])
 def test_what_is_predicted_can_be_turned_back(reference: str) -> None:
     latents, before, scale = random(), still(), torch.tensor([0.5, 2.0, 1.0])
     latents[:, :, 0] = before[:, :, 0]

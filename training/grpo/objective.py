@@ -88,9 +88,9 @@ class GrpoObjective:
     kept: list[Kept] | None = field(default=None)
 
     def __post_init__(self) -> None:
-        scale = tuple(self.pipeline.config.rope_scale)
-        self.drawer = Policy(self.module, self.rollout.guidance, scale)
-        self.anchor = None if self.reference is None else Policy(self.reference, self.rollout.guidance, scale)
+        settings = (self.rollout.guidance, tuple(self.pipeline.config.rope_scale), self.pipeline.config.reference)
+        self.drawer = Policy(self.module, *settings)
+        self.anchor = None if self.reference is None else Policy(self.reference, *settings)
         mode = self.asks.config.mode
         self.shape = free_shape(self.pipeline, mode)
         self.sigmas = sigmas_of(self.rollout, float(self.pipeline.config.sampling[mode]["shift"]))

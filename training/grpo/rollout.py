@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from nsp_core import flow
+from nsp_core.latents import Reference, first_seen
 from nsp_core.pipeline import predict_velocity
 from training.flow_matching import Generator
 from training.grpo.sde import Sde, sde_step, stochastic_steps
@@ -73,12 +74,14 @@ class Policy:
     module: Generator
     guidance: float = 1.0
     rope_scale: tuple[float, ...] = (2.0, 128.0, 128.0)
+    reference: Reference = "repeat_last"
 
     def velocity(self, x: Tensor, sigma: float, condition: Condition) -> Tensor:
         """Guided velocity (N, C, F, h, w) in fp32; the given frame is put before `x` and its velocity left out."""
         size, given = len(x), 0
         if condition.reference is not None:
-            x = torch.cat([condition.reference[:, :1].to(x).expand(size, -1, -1, -1, -1), x], 2)
+            first = first_seen(condition.reference[None], self.reference)
+            x = torch.cat([first.to(x).expand(size, -1, -1, -1, -1), x], 2)
             given = 1
         tokens = self.module.connector(condition.states[None].float()).expand(size, -1, -1)
         if self.guidance != 1:

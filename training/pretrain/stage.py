@@ -129,8 +129,9 @@ def new_objective(row: Row, config: StageConfig, pipeline: Any, shares: dict[Kin
     held_out = {k: cache_of(k, True, False) for k in shares}
     module = Generator(pipeline.connector, pipeline.transformer)
     freeze(pipeline, module, row.moves, config.half)
+    flow = replace(config.flow, shows_tail=pipeline.config.reference == "repeat_tail")  # as the model was taught
     objective = StagedObjective(
-        *(config.flow, module),
+        *(flow, module),
         {k: c.to(config.device) for k, c in caches.items()},
         {k: c.to(config.device) for k, c in held_out.items()},
         *(shares,),

@@ -9,17 +9,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from app.locks import FileLock, holder_of, is_held
-from app.settings import ROOT, Settings
+from app.background import Background, write
+from app.settings import Settings
 from nsp_core.errors import UserError
 
 What = Literal["running", "done", "stopped", "failed"]
@@ -41,18 +37,12 @@ class Report:
     why: str = ""
 
 
-class Fetching:
+class Fetching(Background):
     def __init__(self, settings: Settings) -> None:
+        super().__init__(
+            "app.models.fetch_process", settings.locks_dir / "fetch.lock", settings.logs_dir / "fetch.log", HOLDER
+        )
         self.path = settings.run_dir / "fetch.json"
-        self.lock = settings.locks_dir / "fetch.lock"
-        self.log = settings.logs_dir / "fetch.log"
-        self.child: subprocess.Popen[bytes] | None = None
-
-    @property
-    def running(self) -> bool:
-        if self.child is not None and self.child.poll() is None:
-            return True
-        return self.lock.exists() and is_held(self.lock)
 
     def report(self) -> Report | None:
         """How the last download is, or ended; None when there was none. One that died without a word has stopped."""
@@ -62,49 +52,25 @@ class Fetching:
             return replace(report, what="stopped", rate=None, left=None)
         return report
 
-    def start(self, names: Iterable[str]) -> None:
+    def fetch(self, names: Iterable[str]) -> None:
         """Returns at once. Raises UserError while another download goes on."""
         names = tuple(names)
         if self.running:
             raise UserError("Something is being downloaded already: wait for that, or stop it first.")
-        write(self.path, Report(names))
-        command = [sys.executable, "-m", "app.models.fetch_process", str(self.path), str(self.lock), str(os.getpid())]
-        group: dict[str, Any] = {"start_new_session": True}  # Ctrl-C in the terminal is for the page
-        if sys.platform == "win32":
-            group = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
-        with self.log.open("wb") as output:
-            self.child = subprocess.Popen(
-                [*command, *names], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, **group
-            )
+        write(self.path, asdict(Report(names)))
+        self.start(str(self.path), str(self.lock), str(os.getpid()), *names)
 
     def stop(self, grace: float = 5.0) -> None:
         """End it, whoever started it; what came is kept. Returns when it is over."""
-        holder = holder_of(self.lock) if self.lock.exists() else None
-        if self.child is not None and self.child.poll() is None:
-            self.child.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.child.wait(timeout=grace)
-            if self.child.poll() is None:
-                self.child.kill()
-                self.child.wait()
-        elif holder is not None and holder.who == HOLDER:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(holder.pid, signal.SIGTERM)
-            deadline = time.monotonic() + grace
-            while is_held(self.lock) and time.monotonic() < deadline:
-                time.sleep(0.05)
-        report = read(self.path)
-        if report is not None and report.what == "running" and not self.running:
-            write(self.path, replace(report, what="stopped", rate=None, left=None))
+        super().stop(grace)
+        report = self.report()
+        if report is not None and report.what == "stopped":
+            write(self.path, asdict(report))
 
     def close(self) -> None:
         """The page is being closed: a download that it started ends, too."""
-        if self.child is not None and self.child.poll() is None:
+        if self.mine:
             self.stop()
-
-
-def held(lock: Path) -> FileLock:
-    return FileLock(lock, timeout=2.0, holder=HOLDER)
 
 
 def read(path: Path) -> Report | None:
@@ -112,9 +78,3 @@ def read(path: Path) -> Report | None:
         given = json.loads(path.read_text(encoding="utf-8"))
         return Report(**{**given, "names": tuple(given["names"])})
     return None
-
-
-def write(path: Path, report: Report) -> None:
-    partial = path.with_suffix(f".{os.getpid()}.partial")
-    partial.write_text(json.dumps(asdict(report)), encoding="utf-8")
-    os.replace(partial, path)

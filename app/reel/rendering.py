@@ -10,21 +10,18 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from app.background import Background, write
 from app.identity import new_id
-from app.locks import FileLock, holder_of, is_held
 from app.reel.plan import Plan, plan_of
 from app.reel.render import Clip
 from app.reel.taking import ENDINGS, FORMS, Form
-from app.settings import ROOT, Settings
+from app.settings import Settings
 from app.store.reels import pieces_folder
 from nsp_core.errors import UserError
 
@@ -65,19 +62,13 @@ class Report:
     taken: dict[str, Any] | None = None
 
 
-class Rendering:
+class Rendering(Background):
     def __init__(self, settings: Settings) -> None:
+        super().__init__(
+            "app.reel.render_process", settings.locks_dir / "film.lock", settings.logs_dir / "film.log", HOLDER
+        )
         self.settings = settings
         self.path = settings.run_dir / "film.json"
-        self.lock = settings.locks_dir / "film.lock"
-        self.log = settings.logs_dir / "film.log"
-        self.child: subprocess.Popen[bytes] | None = None
-
-    @property
-    def running(self) -> bool:
-        if self.child is not None and self.child.poll() is None:
-            return True
-        return self.lock.exists() and is_held(self.lock)
 
     def report(self, owner: str) -> Report | None:
         """How this person's last film is; None when there was none, or it was somebody else's."""
@@ -89,7 +80,7 @@ class Rendering:
             return replace(report, what="stopped", left=None)
         return report
 
-    def start(
+    def make(
         self, form: Form, plan: Plan, clips: Sequence[Clip], *, owner: str, story: str, scene: str, title: str,
         language: str,
     ) -> None:  # fmt: skip
@@ -105,39 +96,19 @@ class Rendering:
             language,
         )  # fmt: skip
         wanted = self.settings.run_dir / "film-request.json"
-        _write(wanted, asdict(request))
-        write(self.path, Report(film, form, owner, story, scene))
-        group: dict[str, Any] = {"start_new_session": True}  # Ctrl-C in the terminal is for the page
-        if sys.platform == "win32":
-            group = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
-        command = [sys.executable, "-m", "app.reel.render_process", str(wanted), str(self.path), str(self.lock)]
-        with self.log.open("wb") as output:
-            self.child = subprocess.Popen(
-                [*command, str(os.getpid())], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, **group
-            )
+        write(wanted, asdict(request))
+        write(self.path, asdict(Report(film, form, owner, story, scene)))
+        self.start(str(wanted), str(self.path), str(self.lock), str(os.getpid()))
 
-    def stop(self, owner: str, grace: float = 5.0) -> None:
+    def stop_for(self, owner: str) -> None:
         """End this person's film, whichever page started it. Returns when it is over."""
         report = read(self.path)
         if report is None or report.owner != owner or report.what != "running":
             return
-        holder = holder_of(self.lock) if self.lock.exists() else None
-        if self.child is not None and self.child.poll() is None:
-            self.child.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.child.wait(timeout=grace)
-            if self.child.poll() is None:
-                self.child.kill()
-                self.child.wait()
-        elif holder is not None and holder.who == HOLDER:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(holder.pid, signal.SIGTERM)
-            deadline = time.monotonic() + grace
-            while is_held(self.lock) and time.monotonic() < deadline:
-                time.sleep(0.05)
-        report = read(self.path)
-        if report is not None and report.what == "running" and not self.running:
-            write(self.path, replace(report, what="stopped", left=None))
+        self.stop()
+        report = self.report(owner)
+        if report is not None and report.what == "stopped":
+            write(self.path, asdict(report))
 
     def film(self, owner: str, name: str) -> tuple[Path, Report] | None:
         """The finished film of that name, if it is the last one of this person's."""
@@ -149,10 +120,10 @@ class Rendering:
 
     def close(self) -> None:
         """The page is being closed: a film that it makes ends, too."""
-        if self.child is not None and self.child.poll() is None:
+        if self.mine:
             report = read(self.path)
             if report is not None:
-                self.stop(report.owner)
+                self.stop_for(report.owner)
 
 
 def sweep(folder: Path, most: int = _MOST_KEPT) -> None:
@@ -174,18 +145,10 @@ def sweep(folder: Path, most: int = _MOST_KEPT) -> None:
         size -= one
 
 
-def held(lock: Path) -> FileLock:
-    return FileLock(lock, timeout=2.0, holder=HOLDER)
-
-
 def read(path: Path) -> Report | None:
     with contextlib.suppress(OSError, ValueError, TypeError):
         return Report(**json.loads(path.read_text(encoding="utf-8")))
     return None
-
-
-def write(path: Path, report: Report) -> None:
-    _write(path, asdict(report))
 
 
 def read_request(path: Path) -> tuple[Request, Plan, list[Clip]]:
@@ -193,9 +156,3 @@ def read_request(path: Path) -> tuple[Request, Plan, list[Clip]]:
     request = Request(**{**given, "clips": tuple((one[0], one[1]) for one in given["clips"])})
     assert request.form in FORMS
     return request, plan_of(request.plan), [Clip(Path(place), words) for place, words in request.clips]
-
-
-def _write(path: Path, value: dict[str, Any]) -> None:
-    partial = path.with_suffix(f".{os.getpid()}.partial")
-    partial.write_text(json.dumps(value, ensure_ascii=False), encoding="utf-8")
-    os.replace(partial, path)

@@ -99,7 +99,7 @@ class Film:
             raise UserError(say("desk.strange"))
         if cut.plan.narration.voice not in self._voices:
             raise UserError(say("film.no_voice"))
-        self.rendering.start(
+        self.rendering.make(
             found,
             cut.plan,
             clips_of(self.person.store, cut.plan, cut.scenes),
@@ -112,7 +112,7 @@ class Film:
         return place
 
     def _stop(self, _message: Message, place: Place) -> Place:
-        self.rendering.stop(self.person.owner_id)
+        self.rendering.stop_for(self.person.owner_id)
         return place
 
     # inside -----------------------------------------------------------------------------------------------------

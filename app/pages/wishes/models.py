@@ -38,7 +38,7 @@ class Models:
         self._only_here()
         name = text_of(message, "name")
         Shelf.here().called([name])  # says at once when there is no such thing
-        self.fetching.start([name])
+        self.fetching.fetch([name])
         return place
 
     def _stop(self, _message: Message, place: Place) -> Place:

@@ -55,8 +55,9 @@ def autoencoder(
     """LTX autoencoder, 16x spatial and 4x temporal: (B, 3, 4k+1, H, W) -> (B, C, k+1, H/16, W/16). 5.1 M at width 32.
 
     The down- and up-sampling are those of LTX-Video 0.9.5 (space-to-depth with a shortcut): they learn faster a step
-    than the 0.9.0 blocks (DECISIONS.md). With `wide_decoder` (8.7 M) channels are not halved at each up-sampling: where
+    than the 0.9.0 blocks (DECISIONS.md). With `wide_decoder` (4.8 M) channels are not halved at each up-sampling: where
     a patch of 4x4 pixels is made (48 numbers), 64 channels lie below it instead of 32, in two blocks instead of one.
+    What that costs is taken from the deepest level, which has 64 channels instead of 128.
     """
     from diffusers import AutoencoderKLLTXVideo
 
@@ -64,9 +65,9 @@ def autoencoder(
         latent_channels=latent_channels,
         block_out_channels=(width, 2 * width, 4 * width),
         down_block_types=("LTXVideo095DownBlock3D",) * 2,
-        decoder_block_out_channels=(2 * width, 4 * width),
+        decoder_block_out_channels=(2 * width, (2 if wide_decoder else 4) * width),
         layers_per_block=(1, 1, 1),
-        decoder_layers_per_block=(2, 1, 1) if wide_decoder else (1, 1, 1),
+        decoder_layers_per_block=(2, 2, 2) if wide_decoder else (1, 1, 1),
         spatio_temporal_scaling=(True, True),
         decoder_spatio_temporal_scaling=(True, True),
         decoder_inject_noise=(False,) * 3,

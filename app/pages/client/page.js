@@ -149,9 +149,15 @@ function seen(details) {
   return story && (!details || !details.story || details.story === story.id) ? { seen: story.version } : {};
 }
 
+// What is pressed while something else is under way is not for the page that will be there then, and is let go; a
+// story or a scene that was pressed is named by itself, and opens when the other is done.
+let underWay = null;
 async function act(what, details) {
+  if (busy && what === "open") await underWay;
   if (busy) return null;
   busy += 1;
+  let over = null;
+  underWay = new Promise((done) => { over = done; });
   root.classList.add("wn-busy");
   clearTimeout(pollTimer);
   try {
@@ -159,6 +165,7 @@ async function act(what, details) {
   } finally {
     busy -= 1;
     root.classList.remove("wn-busy");
+    over();
     plan();
   }
 }

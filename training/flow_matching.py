@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from nsp_core import flow
 from nsp_core.latents import Reference, first_seen, to_target
 from nsp_core.pipeline import predict_velocity
-from training.own_errors import OwnErrors
 from training.parallel import Share
+from training.recycling import OwnErrors
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,10 @@ class FlowConfig:
     reference_noise: float = 0.0  # deviation added to the tail, so that small errors of a chain are not kept
     error_share: float = 0.0  # samples that continue from a picture with one of the model's own errors (`errors`)
     error_scale: float = 1.5  # at most as large as so many of them
+    own_share: float = 0.0  # samples that continue one of the model's own clips, errors and all, as they were
+
+
+Own = tuple[Tensor, Tensor, Tensor]  # which of a batch (B,), and the errors of their heads and tails (B, C, h, w)
 
 
 @dataclass(frozen=True)
@@ -83,21 +87,52 @@ class FlowObjective:
         c = self.config
         index = torch.from_numpy(rng.integers(len(self.cache.latents), size=c.batch))
         wording = torch.from_numpy(rng.integers(self.cache.conditions.shape[1], size=c.batch))
-        return {
+        made = {
             "index": index,
             "wording": wording,
             # a described beginning has nothing to continue from
             "cut": torch.from_numpy(rng.random(c.batch) < c.cut_share) | (self.cache.labels[index].cpu() < 0),
             "drop": torch.from_numpy(rng.random(c.batch) < c.drop),
         }
+        if c.own_share and self.errors is not None and self.errors.rows is not None:
+            made["own"] = torch.from_numpy(rng.random(c.batch) < c.own_share)
+            made["own_index"] = torch.from_numpy(rng.integers(len(self.errors.rows.latents), size=c.batch))
+        return made
 
     def loss(self, batch: dict[str, Tensor], generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         batch = {k: v.to(generator.device) for k, v in batch.items()}
-        condition = self.cache.conditions[batch["index"], batch["wording"]].float()
-        condition = torch.where(batch["drop"][:, None, None], self.cache.null.float(), condition)
+        cache, own = self.cache, None
+        if "own" in batch:
+            cache, own, batch = self.with_own_rows(batch)
+        condition = cache.conditions[batch["index"], batch["wording"]].float()
+        condition = torch.where(batch["drop"][:, None, None], cache.null.float(), condition)
         mine, _ = self.share.rows(batch["cut"])
         errors = self.errors if self.config.error_share else None
-        return self.flow_loss(self.cache, batch["index"], condition[mine], batch["cut"], generator, self.share, errors)
+        states, index, cut = condition[mine], batch["index"], batch["cut"]
+        return self.flow_loss(cache, index, states, cut, generator, self.share, errors, own)
+
+    def with_own_rows(self, batch: dict[str, Tensor]) -> tuple[Cache, Own, dict[str, Tensor]]:
+        """The batch's rows as a cache of their own, those of `own` from the model's own clips instead."""
+        assert self.errors is not None and self.errors.rows is not None
+        cache, rows, here, which = self.cache, self.errors.rows, batch["own"], batch["own_index"]
+
+        def mixed(usual: Tensor, of_own: Tensor) -> Tensor:
+            shape = (-1, *[1] * (usual.ndim - 1))
+            return torch.where(here.view(shape), of_own[which].to(usual), usual)
+
+        index, wording = batch["index"], batch["wording"]
+        made = Cache(
+            mixed(cache.latents[index], rows.latents),
+            mixed(cache.tails[index], rows.tails),
+            mixed(cache.conditions[index, wording], rows.conditions)[:, None],
+            cache.null,
+            mixed(cache.labels[index], rows.labels),
+            cache.residual_scale,
+        )
+        number = rows.of[which]
+        own = (here, self.errors.heads[number], self.errors.tails[number])
+        every = torch.arange(len(here), device=here.device)
+        return made, own, {**batch, "index": every, "wording": torch.zeros_like(every), "cut": batch["cut"] & ~here}
 
     def flow_loss(
         self,
@@ -108,6 +143,7 @@ class FlowObjective:
         generator: torch.Generator,
         share: Share | None = None,
         errors: OwnErrors | None = None,
+        own: Own | None = None,
     ) -> tuple[Tensor, dict[str, float]]:
         """`index` and `cut` (B,) are of the global batch, `states` (b, Q, D) of the rows that are this process's."""
         c, share = self.config, share or Share()
@@ -122,6 +158,12 @@ class FlowObjective:
             tails = tails + c.reference_noise * normal(*tails.shape)
         if errors is not None:
             heads, tails = with_own_errors(heads, tails, errors, c, generator)
+        kept_tails = cache.tails[index].float()
+        if own is not None:  # nothing is added to what has its own; being rid of it counts as a change
+            here = own[0][:, None, None, None]
+            heads = torch.where(here, latents[:, :, 0] + own[1], heads)
+            kept_tails = torch.where(here, kept_tails + own[2], kept_tails)
+            tails = torch.where(here, kept_tails, tails)
         reference = torch.cat([heads[:, :, None], tails[:, :, None].expand_as(latents[:, :, 1:])], 2)
         residual = to_target(latents, reference, self.reference, cache.residual_scale)
         shown = first_seen(reference, self.reference)
@@ -134,7 +176,7 @@ class FlowObjective:
         noise = normal(*clean.shape)
         x = flow.add_noise(clean, noise, sigma)
         target = flow.velocity_target(clean, noise)
-        kept = torch.cat([latents[:, :, :1], cache.tails[index].float()[:, :, None].expand_as(latents[:, :, 1:])], 2)
+        kept = torch.cat([latents[:, :, :1], kept_tails[:, :, None].expand_as(latents[:, :, 1:])], 2)
         weight = 1 + c.changed_weight * changed_cells(latents, kept, c.changed_threshold)
         squared: list[Tensor] = []
         counts: list[float] = []

@@ -11,6 +11,10 @@ each clip is held against the truth; stage `generator` adds such errors to the p
 An error is a pair, because the two are seen together: `heads` of the last frame's latent, which the transformer sees,
 `tails` of the clip's last latent, to which its residual is added. Where a cell is off by more than dirt, the clip shows
 something else there (another colour, nothing at all): that is to be kept as it is, and counts as no error.
+
+Errors that are added to any picture teach that whatever is faint is dirt, and things that have begun to fade are wiped
+away. So every error is kept with its own scene, too (`OwnRows`): what could happen next there and nothing at all, each
+with its true clip, which begins with the thing as it was (`flow.own_share`).
 """
 
 from __future__ import annotations
@@ -19,56 +23,43 @@ import argparse
 import logging
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import fields
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
-from nsp_core.errors import ConfigError, UserError
+from nsp_core.errors import UserError
 from nsp_core.pipeline import NextScenePipeline
 from nsp_core.types import NextScene, SamplingOptions, Scene, SceneRequest, StoryContext
+from training.generator import RULE_NUMBERS, read_queries
+from training.picturebook.rules import enabled, step
 from training.picturebook.scenes import Story
-from training.picturebook.words import describe, tell
+from training.picturebook.words import TRAIN_VARIANTS, describe, tell
+from training.recycling import OwnErrors, OwnRows
 from training.stories import read_pool
 
 log = logging.getLogger(__name__)
 DIRT = 0.6  # mean absolute difference over channels, in standard deviations of the latents
 
 
-@dataclass(frozen=True)
-class OwnErrors:
-    """`heads` and `tails` (N, C, h, w), normalised latents."""
-
-    heads: Tensor
-    tails: Tensor
-
-    def to(self, device: str) -> OwnErrors:
-        return OwnErrors(self.heads.to(device), self.tails.to(device))
-
-
-def read(path: Path) -> OwnErrors:
-    """Raises ConfigError when the file is not one of `make`'s."""
-    try:
-        rows = load_file(path)
-        return OwnErrors(rows["heads"].float(), rows["tails"].float())
-    except Exception as error:
-        raise ConfigError(f"{path} holds no errors of a model: make it with python -m training.own_errors.") from error
-
-
-def make(pipeline: NextScenePipeline, stories: list[Story], depth: int, seed: int = 0) -> OwnErrors:
+def make(
+    pipeline: NextScenePipeline, stories: list[Story], depth: int, seed: int = 0, steps: int | None = None
+) -> OwnErrors:
     """Draws the first `depth` scenes of every story, each after the model's own one before."""
     from training.picturebook.draw import clip
 
     heads, tails = [], []
+    rows: list[dict[str, Tensor]] = []
     for number, story in enumerate(stories):
         start = clip(story.worlds[0], None, story.worlds[0])
         context = StoryContext((Scene(describe(story.worlds[0]), start),))
         for at, event in enumerate(story.events[:depth]):
             words = tell(event, story.worlds[at])
-            options = SamplingOptions(seed=seed + 1000 * at + number, preview_every=0)
+            options = SamplingOptions(steps=steps, seed=seed + 1000 * at + number, preview_every=0)
             drawn = [x for x in pipeline.act(SceneRequest(context, words, "continue", options)) if _is_scene(x)][-1]
             assert isinstance(drawn, NextScene)
             truth = clip(story.worlds[at], event, story.worlds[at + 1])
@@ -76,9 +67,44 @@ def make(pipeline: NextScenePipeline, stories: list[Story], depth: int, seed: in
             heads.append(head)
             tails.append(tail)
             context = StoryContext((*context.scenes, Scene(words, drawn.frames, drawn.latents)))
+            rows += rows_after(pipeline, context, story, at, truth, len(heads) - 1)
         if (number + 1) % 10 == 0:
             log.info("%d of %d stories", number + 1, len(stories))
-    return OwnErrors(torch.stack(heads), torch.stack(tails))
+    own = OwnRows(**{f.name: torch.stack([row[f.name] for row in rows]) for f in fields(OwnRows)})
+    return OwnErrors(torch.stack(heads), torch.stack(tails), own)
+
+
+@torch.no_grad()
+def rows_after(
+    pipeline: NextScenePipeline, context: StoryContext, story: Story, at: int, truth: np.ndarray, number: int
+) -> list[dict[str, Tensor]]:
+    """Two events that may happen after the clip just drawn, the story's own first, and nothing at all."""
+    from training.picturebook.draw import clip
+
+    now, rng = story.worlds[at + 1], Random(f"{at}/{number}")
+    others = list(enabled(now))
+    rng.shuffle(others)
+    known = [story.events[at + 1]] if at + 1 < len(story.events) else []
+    events = list(dict.fromkeys([*known, *others]))[:2]
+    model, processor, queries = pipeline.vision_language, pipeline.processor, pipeline.connector.queries
+    tail = pipeline.encode(truth)[0, :, -1].bfloat16()
+    rows = []
+    for event in (*events, None):
+        variant = rng.choice(TRAIN_VARIANTS)
+        words = tell(event, now, variant) if event else describe(now, variant)
+        comes = clip(now, event, step(now, event) if event else now)
+        rows.append(
+            {
+                "latents": pipeline.encode(comes)[0].bfloat16(),
+                "tails": tail,
+                "conditions": read_queries(model, processor, queries, [pipeline.prompt_to_draw(context, words)])[
+                    0
+                ].bfloat16(),
+                "labels": torch.tensor(RULE_NUMBERS[event.rule] if event else len(RULE_NUMBERS)),
+                "of": torch.tensor(number),
+            }
+        )
+    return rows
 
 
 def _is_scene(value: object) -> bool:
@@ -94,6 +120,12 @@ def error_of(pipeline: NextScenePipeline, drawn: NextScene, truth: np.ndarray) -
     return head * dirt, tail * dirt
 
 
+def tensors_of(errors: OwnErrors) -> dict[str, Tensor]:
+    """What the file holds."""
+    rows = {f"row_{f.name}": getattr(errors.rows, f.name) for f in fields(OwnRows)} if errors.rows else {}
+    return {n: t.contiguous() for n, t in {"heads": errors.heads, "tails": errors.tails, **rows}.items()}
+
+
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out", type=Path)
@@ -102,6 +134,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--n", type=int, default=120, help="stories")
     parser.add_argument("--depth", type=int, default=3, help="scenes of each")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--steps", type=int, help="of drawing (default: what the model recommends)")
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     try:
@@ -110,11 +143,11 @@ def main(argv: list[str] | None = None) -> int:
         if not args.stories.is_file():
             raise UserError(f"There are no stories in {args.stories}: make them with python -m training.stories.")
         pool = [s for s in read_pool(args.stories, 4 * args.n) if len(s.events) >= args.depth][-args.n :]
-        errors = make(NextScenePipeline.from_pretrained(args.checkpoint), pool, args.depth, args.seed)
+        errors = make(NextScenePipeline.from_pretrained(args.checkpoint), pool, args.depth, args.seed, args.steps)
     except UserError as error:
         raise SystemExit(str(error)) from error
     part = args.out.with_name(f".{args.out.name}.partial")
-    save_file({"heads": errors.heads.contiguous(), "tails": errors.tails.contiguous()}, part)
+    save_file(tensors_of(errors), part)
     os.replace(part, args.out)
     return 0
 

@@ -18,7 +18,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from nsp_core.errors import ConfigError
 from nsp_core.model import build
 from nsp_core.model.vision_language import Prompt
-from training import checkpoint, loop, own_errors, parallel
+from training import checkpoint, loop, parallel, recycling
 from training.flow_matching import FlowObjective, Generator
 from training.generator import GeneratorConfig, make_cache, read_cache, read_queries
 from training.loop import LoopConfig
@@ -217,8 +217,10 @@ def train_generator(config: GeneratorConfig, resume: bool) -> int:
     held_cache = read_cache(held_folder, null.cpu(), cache.residual_scale)
     objective = FlowObjective(config.flow, module, cache.to(config.device), held_cache.to(config.device))
     if config.errors is not None:
-        objective.errors = own_errors.read(config.errors).to(config.device)
-    elif config.flow.error_share:
+        objective.errors = recycling.read(config.errors).to(config.device)
+        if config.flow.own_share and objective.errors.rows is None:
+            raise ConfigError(f"flow.own_share needs rows, and {config.errors} has none: make it anew.")
+    elif config.flow.error_share or config.flow.own_share:
         raise ConfigError("flow.error_share needs errors=FILE: make it with python -m training.own_errors.")
     del stories, held_out
     return learn_to_draw(objective, config.loop, config, resume)

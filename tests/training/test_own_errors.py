@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from nsp_core.errors import ConfigError
 from nsp_core.model import build
@@ -14,10 +15,10 @@ from nsp_core.pipeline import NextScenePipeline
 from nsp_core.types import NextScene, SamplingOptions
 from tests.training.test_flow_matching import calls  # noqa: F401 (a fixture)
 from tests.training.tiny_parts import CHANNELS, LATENT, flow_objective
-from training import own_errors
+from training import own_errors, recycling
 from training.flow_matching import with_own_errors
-from training.own_errors import OwnErrors
 from training.picturebook.draw import clip
+from training.recycling import OwnErrors, OwnRows
 from training.stages import train_generator
 from training.stories import make_story
 
@@ -95,12 +96,56 @@ def tiny_pipeline():
 
 def test_errors_are_made_of_stories_and_read_again(starter, tmp_path):
     story = make_story(0, 1, 3, False)
-    made = own_errors.make(starter, [story], depth=2)
+    made = own_errors.make(starter, [story], depth=2, steps=4)
     still = starter.encode(clip(story.worlds[0], story.events[0], story.worlds[1]))
     assert made.heads.shape == made.tails.shape == (2, *still.shape[1:2], *still.shape[3:])
     assert 0.005 < made.tails.abs().mean() < own_errors.DIRT
+    rows = made.rows
+    assert rows.of.tolist() == [0, 0, 0, 1, 1, 1]  # two events and nothing at all, after each clip
+    assert not torch.equal(rows.latents[0], rows.latents[1])
+    after = starter.encode(clip(story.worlds[1], story.events[1], story.worlds[2]))[0]
+    assert torch.equal(rows.latents[0], after.bfloat16()), "the story's own event comes first"
+    save_file(own_errors.tensors_of(made), tmp_path / "made.safetensors")
+    again = recycling.read(tmp_path / "made.safetensors")
+    assert torch.equal(again.tails, made.tails) and torch.equal(again.rows.conditions, rows.conditions)
     with pytest.raises(ConfigError, match="no errors of a model"):
-        own_errors.read(tmp_path / "none.safetensors")
+        recycling.read(tmp_path / "none.safetensors")
+
+
+def own_rows(count=3):
+    """Known clips of the model's own: everything of row i is i."""
+    number = torch.arange(1.0, count + 1)
+    base = flow_objective().cache
+    latents = number[:, None, None, None, None].expand(count, *base.latents.shape[1:]).clone()
+    conditions = number[:, None, None].expand(count, *base.conditions.shape[2:]).clone()
+    tails = number[:, None, None, None].expand(count, *base.tails.shape[1:]).clone()
+    errors_ = torch.full((1, *CELLS), 0.5), torch.full((1, *CELLS), -0.25)
+    return OwnErrors(*errors_, OwnRows(latents, tails, conditions, torch.zeros(count), torch.zeros(count).long()))
+
+
+def test_a_clip_of_its_own_is_continued_with_its_own_errors_and_no_others(calls):  # noqa: F811
+    objective = flow_objective(own_share=1.0, error_share=1.0, error_scale=9.0, drop=0.0)
+    objective.errors = own_rows()
+    batch = objective.batch(np.random.default_rng(0))
+    assert batch["own"].all()
+    objective.loss(batch, torch.Generator().manual_seed(0))
+    wanted = batch["own_index"].float() + 1
+    seen = calls[0]["x"]
+    assert torch.allclose(seen[:, :, 0].mean((1, 2, 3)), wanted + 0.5), "shown: the last frame with its error"
+    sigma = calls[0]["sigma"]
+    # the clip stays as it was, so that what is asked for is to be rid of the tail's error
+    clean = 0.25 / objective.cache.residual_scale.mean()
+    away = (seen[:, :, 1:].mean((1, 2, 3, 4)) - (1 - sigma) * clean) / sigma
+    assert away.abs().max() < 0.2
+
+
+def test_own_clips_come_in_the_share_that_was_asked_for_and_change_nothing_else():
+    plain, mixed = flow_objective(), flow_objective(own_share=0.25)
+    mixed.errors = own_rows()
+    one, other = (o.batch(np.random.default_rng(3)) for o in (plain, mixed))
+    assert "own" not in one and all(torch.equal(one[k], other[k]) for k in one)
+    many = [mixed.batch(np.random.default_rng(i))["own"].float().mean() for i in range(200)]
+    assert float(np.mean(many)) == pytest.approx(0.25, abs=0.05)
 
 
 def test_a_share_without_a_file_is_refused(tiny_runs, tmp_path):

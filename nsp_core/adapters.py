@@ -49,6 +49,18 @@ class Facts:
     format: int = FORMAT
 
 
+def named(spec: str) -> list[tuple[Path, float]]:
+    """Folders or files and strengths of "FOLDER[=STRENGTH][,...]". Raises UserError for what is no number."""
+    found = []
+    for one in filter(None, (part.strip() for part in spec.split(","))):
+        path, equals, strength = one.rpartition("=")
+        try:
+            found.append((Path(path if equals else one).expanduser(), float(strength) if equals else 1.0))
+        except ValueError:
+            raise UserError(f"An adapter is named FOLDER or FOLDER=STRENGTH with a number, got {one!r}.") from None
+    return found
+
+
 def read(path: str | Path) -> Adapter:
     """The adapter in a folder or file, without its weights.
 
@@ -62,9 +74,17 @@ def read(path: str | Path) -> Adapter:
     facts = file.parent / FACTS
     told = _facts(facts) if given.is_dir() and facts.is_file() else {}
     name = str(told.get("name") or (given.name if given.is_dir() else given.stem))
+    return Adapter(file, name, str(told.get("base") or ""), rank, hash_of(file))
+
+
+def hash_of(file: Path) -> str:
+    """Of tensors, names and settings. (Not of the bytes of the file: safetensors writes a header in any order.)"""
     with file.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()[:16]
-    return Adapter(file, name, str(told.get("base") or ""), rank, digest)
+        header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
+        digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+        while piece := stream.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()[:16]
 
 
 def rank_of(file: Path) -> int:
@@ -100,6 +120,8 @@ def attach(pipeline: Any, adapters: Sequence[tuple[Adapter, float]]) -> None:
     Raises CheckpointMismatch when one was made for another model, ModelUnavailable without peft, UserError for a
     strength that makes no sense.
     """
+    if adapters and not hasattr(pipeline, "load_lora_weights"):
+        raise UserError("This model takes no adapters: leave them out.")
     detach(pipeline)
     base = pipeline.fingerprint
     for adapter, strength in adapters:
@@ -148,7 +170,7 @@ def detach(pipeline: Any) -> None:
 
 
 def _has_layers(pipeline: Any) -> bool:
-    return bool(getattr(pipeline.transformer, "peft_config", None))
+    return bool(getattr(getattr(pipeline, "transformer", None), "peft_config", None))
 
 
 def save(transformer: Any, slot: str, folder: Path, facts: Facts, card: str) -> Path:

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 import torch
 
+from app import predictors
+from app.settings import Settings
 from nsp_core.adapters import attach, detach, for_comfyui, read
 from nsp_core.errors import CheckpointMismatch, ConfigError, UserError
 from nsp_core.model import build
@@ -27,7 +29,6 @@ from training.picturebook.words import corpus
 from training.pretrain.examples import ExampleConfig
 from training.run import CONFIGS
 
-pytest.importorskip("peft")
 PAIRS = ExampleConfig(pairs=3, held_out=2, scenes=2)
 
 
@@ -177,3 +178,17 @@ def test_settings_that_teach_nothing_are_refused(folder: Path, tmp_path: Path) -
         with pytest.raises(ConfigError, match=why):
             train_adapter(config_for(folder, tmp_path / "run", **changes), True)
     assert configs.load(AdaptConfig, CONFIGS / "starter" / "adapt.yaml", []).examples.style == "space"
+
+
+def test_the_program_gives_the_model_what_is_named(folder: Path, tmp_path: Path) -> None:
+    settings = Settings.from_environment({}, model=folder / "start", adapter=f"{folder / 'run' / 'adapter'}=0.5")
+    assert not settings.is_safe and settings.safe().adapter == ""
+    assert settings.model_key != dataclasses.replace(settings, adapter="").model_key, "another worker is needed"
+    pipeline = predictors.build(settings.predictor, settings.model, settings.adapter)
+    assert (pipeline.adapter, pipeline.adapter_strength) == ("dunes", 0.5)
+    predictors.check_adapters(settings.adapter)
+    for spec, why in ((str(tmp_path / "nowhere"), "no adapter at"), (f"{folder}=much", "with a number")):
+        with pytest.raises(UserError, match=why):
+            predictors.check_adapters(spec)
+    with pytest.raises(UserError, match="takes no adapters"):
+        predictors.build("tests.app.fake_predictor:load", "{}", settings.adapter)

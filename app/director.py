@@ -53,7 +53,7 @@ class Director(Asking):
         self.engine = Engine(self.settings, self.worker)
         self.page_id = ""
         self.trouble = ""  # one sentence for the page while no worker can be had
-        self._load = load or (lambda: build(self.engine.settings.predictor, self.engine.settings.model))
+        self._load = load or self._build
         self._guard = threading.RLock()
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
@@ -70,6 +70,10 @@ class Director(Asking):
         self._not_before = 0.0
 
     # life -------------------------------------------------------------------------------------------------------
+
+    def _build(self) -> Predictor:
+        settings = self.engine.settings
+        return build(settings.predictor, settings.model, settings.adapter)
 
     def start(self) -> None:
         """Say that a page is here, pick up what an earlier one left, and keep watch from now on."""

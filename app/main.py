@@ -16,6 +16,7 @@ from typing import Any
 from app.access import Access, access_for, close_side_doors
 from app.filter import content_filter
 from app.keys import hide_keys
+from app.predictors import check_adapters
 from app.settings import STARTER, Settings
 from app.tier_choice import chosen
 from nsp_core.errors import WhatNextError
@@ -46,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--starter", type=Path, help=f"folder of the model to use, or a bank.json (default: {STARTER})")
     made.add_argument("--tier", help="auto (what fits and is here), starter, or a big one: launch.py models list")
     made.add_argument("--connector", type=Path, help="folder of a trained connector: big tiers use it (unified mode)")
+    made.add_argument("--adapter", metavar="FOLDER[=STRENGTH]", help="what was taught to the model; comma between")
     made.add_argument("--examples", type=Path, help=argparse.SUPPRESS)  # tests bring their own
     made.add_argument("--steps", type=int, help=argparse.SUPPRESS)  # tests draw with few steps
     return made
@@ -65,10 +67,12 @@ def main(argv: list[str] | None = None) -> int:
             filter="off" if arguments.no_filter else None,
             tier=arguments.tier,
             connector=arguments.connector,
+            adapter=arguments.adapter,
         )
         if arguments.get_filter:
             return get_filter(settings)
         settings = chosen(settings)
+        check_adapters(settings.adapter)
         access = access_for(arguments.host, settings, arguments.password_file)
         settings = replace(settings, public=access.public)
         content_filter(settings)  # says at once what it lacks

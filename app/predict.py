@@ -87,6 +87,7 @@ def parser() -> argparse.ArgumentParser:
         "--tier", help="auto (what fits and is here), starter, or a big one (default: as chosen on the page)"
     )
     made.add_argument("--connector", type=Path, help="folder of a trained connector: big tiers use it (unified mode)")
+    made.add_argument("--adapter", metavar="FOLDER[=STRENGTH]", help="what was taught to the model; comma between")
     made.add_argument(
         "--model",
         "--starter",
@@ -135,15 +136,18 @@ def tell(arguments: argparse.Namespace) -> dict[str, Any]:
         if media.note:
             print(media.note)
 
-    from app.predictors import build, canvas_of, check
+    from app.predictors import build, canvas_of, check, check_adapters
     from app.tier_choice import chosen
 
     settings = chosen(
-        Settings.from_environment(model=arguments.starter, tier=arguments.tier, connector=arguments.connector)
+        Settings.from_environment(
+            model=arguments.starter, tier=arguments.tier, connector=arguments.connector, adapter=arguments.adapter
+        )
     )
+    check_adapters(settings.adapter)
     if settings.predictor == DEFAULT_PREDICTOR:
         check(settings.model)  # again in loading, but that takes seconds to begin
-    predictor = build(settings.predictor, settings.model)
+    predictor = build(settings.predictor, settings.model, settings.adapter)
     for wish in arguments.steer:
         check_words(predictor, wish)
     if media is None or path is None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from app.shortage import OutOfMemory, is_out_of_memory
 from nsp_core import hardware
+from nsp_core.adapters import attach, named, read
 from nsp_core.banks import file
 from nsp_core.checkpoint import check_folder
 from nsp_core.errors import CheckpointMismatch, ConfigError, ModelUnavailable, WhatNextError
@@ -78,8 +79,14 @@ def check(spec: str) -> None:
         check_folder(Path(spec))
 
 
-def build(predictor: str, model: str) -> Predictor:
-    """Call the function that `predictor` names with `model`."""
+def check_adapters(spec: str) -> None:
+    """Raises UserError or CheckpointMismatch for one that is not there, or is none."""
+    for path, _ in named(spec):
+        read(path)
+
+
+def build(predictor: str, model: str, adapter: str = "") -> Predictor:
+    """Call the function that `predictor` names with `model`; what it returns gets the adapters that `adapter` names."""
     module, _, name = predictor.partition(":")
     if not module or not name:
         raise ConfigError(f"The predictor is named 'module:function', got {predictor!r}.")
@@ -92,6 +99,8 @@ def build(predictor: str, model: str) -> Predictor:
     except AttributeError as error:
         raise ConfigError(f"The module {module!r} has no function {name!r} to take the predictor from.") from error
     made: Predictor = factory(model)
+    if adapter:
+        attach(made, [(read(path), strength) for path, strength in named(adapter)])
     return made
 
 

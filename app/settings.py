@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from nsp_core import adapters
 from nsp_core.banks import file
 from nsp_core.errors import ConfigError
 
@@ -44,6 +45,7 @@ class Settings:
     safe_predictor: str = DEFAULT_PREDICTOR
     tier: str = ""  # of nsp_core.tiers: its weights are the model; "": chosen on the page, or what fits and is here
     connector: str = ""  # a folder with a trained one: the tiers work in unified mode with it
+    adapter: str = ""  # what turns the model towards somebody's own world: FOLDER or FOLDER=STRENGTH, comma between
     step_down: bool = True  # when memory is not enough, the next smaller tier goes on
     device: str = PROCESSOR  # what is drawn on: one worker has it at a time, and its lock is named after it
     threads: int = 0  # 0: the libraries decide
@@ -111,12 +113,12 @@ class Settings:
     @property
     def model_key(self) -> str:
         """Two workers with the same key are interchangeable: a page adopts a worker only when the keys are equal."""
-        return json.dumps([self.predictor, self.model, self.device, self.threads, self.filter_on])
+        return json.dumps([self.predictor, self.model, self.adapter, self.device, self.threads, self.filter_on])
 
     @property
     def is_safe(self) -> bool:
         """Whether the model is the one that is shipped."""
-        return (self.predictor, self.model) == (self.safe_predictor, self.safe_model)
+        return (self.predictor, self.model, self.adapter) == (self.safe_predictor, self.safe_model, "")
 
     @property
     def is_starter(self) -> bool:
@@ -130,7 +132,7 @@ class Settings:
 
     def safe(self) -> Settings:
         """The same with the model that is shipped."""
-        return replace(self, predictor=self.safe_predictor, model=self.safe_model, device=PROCESSOR)
+        return replace(self, predictor=self.safe_predictor, model=self.safe_model, adapter="", device=PROCESSOR)
 
     def make_folders(self) -> None:
         for folder in (self.data_dir, self.media_dir, self.previews_dir, self.locks_dir, self.logs_dir, self.run_dir):
@@ -157,6 +159,9 @@ class Settings:
             values["model"] = str(Path(values["model"]).resolve())
         if values.get("connector"):
             values["connector"] = str(Path(values["connector"]).expanduser().resolve())
+        if values.get("adapter"):
+            there = adapters.named(values["adapter"])
+            values["adapter"] = ",".join(f"{path.resolve()}={strength:g}" for path, strength in there)
         made = cls(**values)
         # a person who names the starter wants it, and not what would fit as well
         named = "model" in given or overrides.get("model") is not None

@@ -121,7 +121,7 @@ class Worker:
         """Raises GivenBack when it fails and another model may do the job, which waits for that."""
         try:
             with self.loads.attempt():
-                predictor = build(self.settings.predictor, self.settings.model)
+                predictor = build(self.settings.predictor, self.settings.model, self.settings.adapter)
         except Exception:
             if self.settings.is_safe or (self.settings.is_tier and not self._smaller_one_goes_on()):
                 raise  # nobody stands in: whoever asked is told why

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from diffusers import DiffusionPipeline
+from diffusers.loaders import LTXVideoLoraLoaderMixin
 from torch import Tensor
 
 from nsp_core import checkpoint, flow, prompts
@@ -52,7 +53,7 @@ from nsp_core.types import (
 )
 
 
-class NextScenePipeline(DiffusionPipeline):
+class NextScenePipeline(DiffusionPipeline, LTXVideoLoraLoaderMixin):
     """Implements `nsp_core.types.Predictor`.
 
     Config (in model_index.json): clip size and rate, `dialect` of the prompts, `reference` and `residual_scale` of the
@@ -106,6 +107,8 @@ class NextScenePipeline(DiffusionPipeline):
         self.language: Language | None = None
         self.fingerprint = "unsaved"
         self.how = ""
+        self.adapter: str | None = None  # names and strength, where nsp_core.adapters gave it some
+        self.adapter_strength: float | None = None
         self.geometry = check_geometry(
             Geometry(width, height, num_frames, vae.spatial_compression_ratio, vae.temporal_compression_ratio)
         )

@@ -18,7 +18,7 @@ from nsp_core.errors import ConfigError, UserError
 
 CONFIGS = Path(__file__).parent / "configs"
 RECIPE = ("teacher", "drawer", "distil", "pt1", "pt2", "pt3", "sft", "grpo")  # in the order in which they are run
-STAGES = ("vae", "reader", "generator", *RECIPE)
+STAGES = ("vae", "reader", "generator", *RECIPE, "adapt")
 
 
 @dataclass(frozen=True)

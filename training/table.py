@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from training.adapt.stage import AdaptConfig, train_adapter
 from training.distil.stage import DistilConfig, TeacherConfig, train_distil, train_teacher
 from training.grpo.stage import GrpoConfig, train_grpo
 from training.pretrain.stage import TABLE, StageConfig, train_row
@@ -16,4 +17,5 @@ STAGES: dict[str, tuple[Any, Any]] = {
     "teacher": (TeacherConfig, train_teacher),
     "distil": (DistilConfig, train_distil),
     "grpo": (GrpoConfig, train_grpo),
+    "adapt": (AdaptConfig, train_adapter),
 }

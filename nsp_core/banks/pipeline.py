@@ -16,7 +16,6 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from diffusers.loaders import LTXVideoLoraLoaderMixin
 from torch import Tensor
 
 from nsp_core import flow, prompts
@@ -48,7 +47,7 @@ MAX_ANSWER = 96  # tokens that the reader may write for one scene
 TRIES = 3  # an answer that is not what was asked for is asked for again, with another seed
 
 
-class BankPipeline(NextScenePipeline, LTXVideoLoraLoaderMixin):
+class BankPipeline(NextScenePipeline):
     """Implements `nsp_core.types.Predictor`. Made by `nsp_core.banks.load.load`."""
 
     model_cpu_offload_seq = "vision_language->text_encoder->connector->transformer->vae"

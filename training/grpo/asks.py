@@ -106,7 +106,7 @@ def story_of(config: AskConfig, number: int) -> tuple[Story, Random]:
     raise ValueError(f"No story was found in which one of {config.rules} happens; name other rules.")
 
 
-def context_of(one: Story, variants: tuple[int, ...], rng: Random) -> StoryContext:
+def context_of(one: Story, variants: tuple[int, ...], rng: Random, style: str = "house") -> StoryContext:
     """All scenes but the last event's, in words; the last of them in pictures too."""
     from training.picturebook.draw import clip
     from training.picturebook.reader import idle
@@ -115,5 +115,8 @@ def context_of(one: Story, variants: tuple[int, ...], rng: Random) -> StoryConte
     for world, event in zip(one.worlds, one.events[:-1], strict=False):
         words.append(tell(event, world, rng.choice(variants)))
     now = one.worlds[-2]
-    seen = clip(one.worlds[-3], one.events[-2], now) if len(one.events) > 1 else np.array(idle(now.seen()))
+    if len(one.events) > 1:
+        seen = clip(one.worlds[-3], one.events[-2], now, style=style)
+    else:
+        seen = np.array(idle(now.seen(), style=style))
     return StoryContext((*(Scene(w) for w in words[:-1]), Scene(words[-1], seen)))

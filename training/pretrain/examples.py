@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import zip_longest
@@ -48,6 +48,7 @@ class ExampleConfig:
     scenes: int = 4
     rules: tuple[str, ...] = ()  # only these may happen; () is all
     seed: int = 0
+    style: str = "house"  # or space: the same world as somebody else would draw it
     image_sources: tuple[str, ...] = ()  # NAME:FOLDER of published sets; () is the picture-book world
     video_sources: tuple[str, ...] = ()
 
@@ -77,13 +78,13 @@ def example(pipeline: Any, config: ExampleConfig, kind: Kind, number: int) -> Ex
     if kind == "image":
         world = rng.choice(one.worlds)
         words = describe(world, rng)
-        return Example(begins(pipeline, words), still(world)[None], None, None, words)
-    frames = clip(now, event, step(now, event))
+        return Example(begins(pipeline, words), still(world, style=config.style)[None], None, None, words)
+    frames = clip(now, event, step(now, event), style=config.style)
     words = tell(event, now, rng.choice(TRAIN_VARIANTS))
     if kind == "video":
         words = f"{describe(now, rng)} {words}"
         return Example(begins(pipeline, words), frames, None, event.rule, words)
-    context = context_of(one, TRAIN_VARIANTS, rng)
+    context = context_of(one, TRAIN_VARIANTS, rng, config.style)
     told = config.told and (not config.untold_share or rng.random() >= config.untold_share)
     asked = pipeline.prompt_to_draw(context, words if told else "")
     return Example(asked, frames, context.scenes[-1].frames, event.rule)
@@ -183,8 +184,8 @@ def nothing_readable(config: ExampleConfig, kind: Kind, count: int) -> ConfigErr
     return ConfigError(f"Of {count} examples of kind '{kind}' in {sources} not one can be read: download them again.")
 
 
-def pick(rng: np.random.Generator, shares: dict[Kind, float]) -> Kind:
-    """The kind of a batch: one a step, so that all of a batch have one shape."""
-    kinds = [k for k in KINDS if shares.get(k, 0) > 0]
+def pick(rng: np.random.Generator, shares: Mapping[str, float]) -> str:
+    """The kind of a batch: one a step, so that all of a batch have one shape. The order of `shares` counts."""
+    kinds = [k for k, share in shares.items() if share > 0]
     weights = np.array([shares[k] for k in kinds])
     return kinds[int(rng.choice(len(kinds), p=weights / weights.sum()))]

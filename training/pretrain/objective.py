@@ -17,19 +17,19 @@ from torch import Tensor
 from nsp_core.model.vision_language import Prompt, prepare, query_states
 from training.flow_matching import Cache, FlowConfig, FlowObjective, Generator
 from training.parallel import Share
-from training.pretrain.examples import Kind, pick
+from training.pretrain.examples import pick
 
 
 @dataclass
 class StagedObjective:
     config: FlowConfig
     module: Generator
-    caches: dict[Kind, Cache]
-    held_out: dict[Kind, Cache]
-    shares: dict[Kind, float]  # of the steps
+    caches: dict[str, Cache]  # by kind, or by what a stage calls its sets
+    held_out: dict[str, Cache]
+    shares: dict[str, float]  # of the steps
     reader: tuple[Any, Any] | None = None  # the frozen model and its processor, where the queries learn
-    prompts: dict[Kind, Sequence[Prompt]] | None = None
-    held_out_prompts: dict[Kind, Sequence[Prompt]] | None = None
+    prompts: dict[str, Sequence[Prompt]] | None = None
+    held_out_prompts: dict[str, Sequence[Prompt]] | None = None
     rope_scale: tuple[float, ...] = (2.0, 128.0, 128.0)
     share: Share = Share()
 

@@ -108,16 +108,18 @@ def pack_story(
     *,
     originals: bool = True,
     taste: bool = False,
+    dated: bool = True,
     told: Told = lambda _phase, _done, _total: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Packed:
-    """Write the story to `out`. Raises UserError when that cannot be, Cancelled when `should_stop` says so."""
+    """Write the story to `out`; `dated` False: with the story's last change for a date, so that a story that stays the
+    same gives the same bytes. Raises UserError when that cannot be, Cancelled when `should_stop` says so."""
     check_target(out)
     rows = _read(store, owner_id, story_id, originals=originals, taste=taste)
     if not rows.scenes:
         raise UserError(f"“{rows.story.title}” has no scene yet: begin it, then take it out.")
     room_for(sum(row.bytes for row in rows.media.values()), out.parent)
-    stamp = now()
+    stamp = now() if dated else rows.story.updated_at
     partial = out.with_name(f".{out.name}.{new_id()}.partial")
     try:
         with private(partial) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:

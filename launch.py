@@ -161,6 +161,8 @@ COMMANDS = {
             ("--list", "say which stories there are, and stop"),
             ("--without-originals", "pack: leave out the pictures and clips that you brought, as they were"),
             ("--with-taste", "pack: put in what you chose, starred and rewrote"),
+            ("--without-recipe", "say nothing in the file of how it was made, and do not sign it"),
+            ("--with-prompts", "tell the words that scenes were drawn from, too"),
             ("--data-dir DIR", "where stories and media are kept (default: the user's data folder)"),
             ("--json", "print one JSON object as the last line"),
         ),
@@ -192,7 +194,16 @@ COMMANDS = {
             ("--json", "print one JSON object as the last line"),
         ),
     ),
-    "verify": Command("check the integrity of stories, media and models"),
+    "verify": Command(
+        "say what a file that was taken out is, and whether it was changed since",
+        "app.verify",
+        arguments="FILE",
+        options=(
+            ("--anchors PEM", "certificates whose signatures are to be trusted"),
+            ("--data-dir DIR", "where stories and media are kept (default: the user's data folder)"),
+            ("--json", "print one JSON object as the last line"),
+        ),
+    ),
     "bench": Command(
         "time the model and the page on this machine",
         "tests.bench.main",
@@ -201,6 +212,7 @@ COMMANDS = {
         options=(
             ("--json", "print one JSON object as the last line"),
             ("--quick", "few repetitions, and nothing that takes long: shows that everything runs"),
+            ("--only PART", "reel: only cuts, dissolves, full, long or page; can be said more than once"),
             ("--starter PATH", "folder of the model to time (default: assets/starter)"),
         ),
     ),

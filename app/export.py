@@ -7,7 +7,8 @@ STORY is a story's id, as many of its first letters as are needed, or its title.
 on purpose, is said in app.pack.packing and app.player.page. A file that is there is never overwritten.
 
 --json ends with {"story", "title", "to", "out", "scenes", "takes", "files", "missing", "bytes"}: a page has at most one
-take a scene, and a file for each clip; a film's answer has {"seconds", "way", "why", "encoded", "cached", "took"} too.
+take a scene, and a file for each clip; a film's answer has {"seconds", "way", "why", "encoded", "cached", "took",
+"signed_by"} too.
 With --list it ends with {"stories": [{"id", "title", "scenes", "changed"}]}.
 What cannot be used is one sentence and exit code 2.
 """
@@ -23,6 +24,7 @@ from app.pack import pack_story
 from app.pack.packing import check_target
 from app.player import write_page
 from app.progress_bar import ProgressBar
+from app.provenance.account import provenance_of
 from app.reel.command import add_options, write_film
 from app.reel.taking import FORMS
 from app.settings import Settings
@@ -43,6 +45,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--list", action="store_true", help="say which stories there are, and stop")
     made.add_argument("--without-originals", action="store_true", help="pack: leave out the files that you brought")
     made.add_argument("--with-taste", action="store_true", help="pack: put in what you chose, starred and rewrote")
+    made.add_argument("--without-recipe", action="store_true", help="say nothing in the file of how it was made")
+    made.add_argument("--with-prompts", action="store_true", help="tell the words that scenes were drawn from, too")
     add_options(made)
     made.add_argument("--data-dir", type=Path, help="where stories and media are kept")
     made.add_argument("--json", action="store_true", help="print one JSON object as the last line")
@@ -64,6 +68,8 @@ def export(arguments: argparse.Namespace) -> dict[str, Any]:
 def check(arguments: argparse.Namespace) -> None:
     if arguments.to not in (None, "pack") and (arguments.without_originals or arguments.with_taste):
         raise UserError("--without-originals and --with-taste are for packs: nothing else holds originals or taste.")
+    if arguments.to == "pack" and (arguments.without_recipe or arguments.with_prompts):
+        raise UserError("A pack holds whole recipes: --without-recipe and --with-prompts are for what is shown.")
     for name, value in (("STORY", arguments.story), ("--to", arguments.to), ("--out", arguments.out)):
         if not value:
             raise UserError(f"{name} is missing; see: python launch.py export --help, or --list for the stories.")
@@ -93,7 +99,7 @@ def write(store: Store, arguments: argparse.Namespace) -> dict[str, Any]:
     if arguments.to == "pack":
         made = packed(store, story, arguments)
     elif arguments.to == "html":
-        made = played(store, story, arguments.out)
+        made = played(store, story, arguments)
     else:
         check_target(arguments.out)
         made = write_film(store, story, arguments.to, arguments)
@@ -128,9 +134,14 @@ def packed(store: Store, story: Story, arguments: argparse.Namespace) -> dict[st
     }
 
 
-def played(store: Store, story: Story, out: Path) -> dict[str, Any]:
+def played(store: Store, story: Story, arguments: argparse.Namespace) -> dict[str, Any]:
+    told = None
+    if not arguments.without_recipe:
+        stories = store.stories(None)
+        prompts = True if arguments.with_prompts else None
+        told = provenance_of(store.settings, stories, story.id, list(stories.tree(story.id)), prompts=prompts)
     with ProgressBar(sys.stderr, "Writing") as bar:
-        made = write_page(store, None, story.id, out, told=bar.show)
+        made = write_page(store, None, story.id, arguments.out, provenance=told, told=bar.show)
     tell(f"“{plain(made.title)}” with {made.scenes} scenes, to be opened in a browser: {made.path}")
     return {
         "scenes": made.scenes,

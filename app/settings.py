@@ -56,6 +56,11 @@ class Settings:
     filter: str = ""  # the content filter: "on", "off", "" for on in public mode only
     filter_model: str = ""  # its weights; "": where app.filter_weights puts them
     judge: str = ""  # a judge of nsp_core.judges that is asked about takes; "": the model itself
+    provenance: bool = True  # files that leave say how they were made, and are signed
+    provenance_prompts: bool = False  # and tell the words that they were drawn from
+    certificate: str = ""  # PEM files of a signer who is known elsewhere; "": a self-made one
+    certificate_key: str = ""
+    timestamps: str = ""  # address of an authority (RFC 3161) that says when it was signed; "": nobody is asked
 
     # what the model is shown of a story
     context_scenes: int = 12  # scenes whose words are read: the first one and the latest

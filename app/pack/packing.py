@@ -15,7 +15,7 @@ import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from typing import Any, cast
 
 from pydantic import ValidationError
@@ -46,6 +46,7 @@ from app.pack.form import (
     finite,
     member_of,
 )
+from app.provenance.account import without_folder
 from app.store import Store
 from app.store.backup import PIECE, private, room_for, sync
 from app.store.duplicate import living_scenes, rows_of
@@ -341,14 +342,6 @@ def _recipe(
         versions=row.versions_json,
         parents=tuple(parents),
     )
-
-
-def without_folder(model: str) -> str:
-    """The name of a model that lies in a folder of this machine; where it lies is nobody's business."""
-    for kind in (PureWindowsPath, PurePosixPath):
-        if kind(model).is_absolute():
-            return kind(model).name
-    return model
 
 
 # the file ---------------------------------------------------------------------------------------------------------

@@ -32,6 +32,7 @@ from app.pages.wishes.shelf import Shelf
 from app.pages.wishes.takes import Takes
 from app.pages.wishes.telling import Telling
 from app.pages.wishes.wander import Wandering
+from app.provenance.account import provenance_of
 from app.reel import ReelItem, export_reel
 from app.reel.rendering import Rendering
 from app.store.errors import NotFound, StaleStory
@@ -180,7 +181,8 @@ class Desk:
             for scene in path
             if (take := scene.chosen) is not None and "clip" in take.media
         ]
-        export_reel(items, target, title=title)
+        told = provenance_of(self.settings, self.stories, path[0].story_id, path)
+        export_reel(items, target, title=title, provenance=told)
         return title
 
     # inside -----------------------------------------------------------------------------------------------------

@@ -2,7 +2,8 @@
 
 Its own policy (a CSP of hashes) forbids all scripts and styles but its own two, and every address but data: in
 pictures and films. What a person wrote gets into it as JSON only and is shown as text. Of a story the page holds the
-title, the words and the chosen takes' clips: no recipes, no other takes, nothing that was brought.
+title, the words and the chosen takes' clips, and what drew them (app.provenance): no other takes, nothing that was
+brought.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from app.catalogue import say
 from app.identity import new_id
 from app.pack.packing import check_target, put_in_place
 from app.plain import colours
+from app.provenance.account import Provenance
+from app.provenance.remarks import meta
 from app.store import Store
 from app.store.backup import private, room_for, sync
 from app.store.media import SERVED, is_whole
@@ -51,10 +54,12 @@ def write_page(
     story_id: str,
     out: Path,
     *,
+    provenance: Provenance | None = None,
     told: Told = lambda _done, _total: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Page:
-    """Raises UserError when it cannot be written, Cancelled when `should_stop` says so."""
+    """`provenance`: what the page tells of its making. Raises UserError when it cannot be written, Cancelled when
+    `should_stop` says so."""
     check_target(out)
     stories = store.stories(owner_id)
     story, tree = stories.story(story_id), stories.tree(story_id)
@@ -67,7 +72,8 @@ def write_page(
     partial = out.with_name(f".{out.name}.{new_id()}.partial")
     try:
         with private(partial) as file:
-            head, foot = _frame(story.title, _data(tree, places))
+            remark = provenance.account.remark if provenance is not None else ""
+            head, foot = _frame(story.title, _data(tree, places), meta(remark) if remark else "")
             file.write(head.encode())
             for name, path in files.items():
                 if should_stop():
@@ -122,7 +128,7 @@ def _texts() -> dict[str, str]:
     }
 
 
-def _frame(title: str, data: dict[str, Any]) -> tuple[str, str]:
+def _frame(title: str, data: dict[str, Any], remark: str) -> tuple[str, str]:
     """What comes before the clips, and after them."""
     style = colours() + (HERE / "player.css").read_text(encoding="utf-8")
     script = (HERE / "player.js").read_text(encoding="utf-8")
@@ -135,7 +141,7 @@ def _frame(title: str, data: dict[str, Any]) -> tuple[str, str]:
         f'<!doctype html>\n<html lang="{html.escape(say("language.code"))}"><head><meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="referrer" content="no-referrer">\n'
+        f'<meta name="referrer" content="no-referrer">\n{remark}'
         f"<title>{name}</title>\n<style>{style}</style></head>\n<body><main>\n<h1>{name}</h1>\n"
         f"<noscript><p>{html.escape(say('player.noscript'))}</p></noscript>\n"
         '<div id="screen" hidden><video id="clip" controls playsinline preload="auto" aria-describedby="words"></video>'

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, get_args
 
 from app.catalogue import say
 from app.progress_bar import ProgressBar
+from app.provenance.account import Provenance, provenance_of
 from app.reel.cutting import clips_of, cut_of
 from app.reel.plan import (
     CaptionLook,
@@ -29,10 +31,10 @@ from app.reel.plan import (
     plan_of,
 )
 from app.reel.render import Progress
-from app.reel.taking import Form, take_out
+from app.reel.taking import Form, signature, take_out
 from app.store import Store
 from app.store.reels import pieces_folder
-from app.story import Story
+from app.story import Scene, Story
 from app.terminal import plain, tell
 
 
@@ -67,12 +69,14 @@ def write_film(store: Store, story: Story, form: Form, arguments: argparse.Names
 
         taken = take_out(
             form, plan, clips, arguments.out, pieces=pieces, title=story.title,
-            language=say("language.code"), told=told,
+            language=say("language.code"), provenance=told_of(store, story, cut.scenes, plan, arguments), told=told,
         )  # fmt: skip
     tell(f"“{plain(story.title)}”, {taken.scenes} scenes, {taken.seconds:.1f} s: {taken.path}")
     if taken.way:
         why = " ".join(say(f"reel.why_{reason}") for reason in taken.reasons)
         tell(say(f"reel.way_{taken.way}", n=taken.encoded + taken.cached) + " " + why)
+    if line := signature(taken.json()):
+        tell(line)
     return {
         "scenes": taken.scenes,
         "takes": len({clip.path for clip in clips}),
@@ -85,7 +89,19 @@ def write_film(store: Store, story: Story, form: Form, arguments: argparse.Names
         "encoded": taken.encoded,
         "cached": taken.cached,
         "took": round(taken.took, 3),
+        "signed_by": taken.signed_by or None,
     }
+
+
+def told_of(
+    store: Store, story: Story, scenes: Mapping[str, Scene], plan: Plan, arguments: argparse.Namespace
+) -> Provenance | None:
+    """What the file tells of its making; None where that was not wanted."""
+    if arguments.without_recipe:
+        return None
+    shown = [scenes[shot.scene] for shot in plan.shots]
+    prompts = True if arguments.with_prompts else None
+    return provenance_of(store.settings, store.stories(None), story.id, shown, prompts=prompts)
 
 
 def changed(plan: Plan, given: argparse.Namespace) -> Plan:

@@ -72,13 +72,13 @@ def to_srt(cues: Sequence[Cue], master: Master) -> str:
     )
 
 
-def to_vtt(cues: Sequence[Cue], master: Master) -> str:
-    """WebVTT (W3C), in which & and < have a meaning of their own."""
+def to_vtt(cues: Sequence[Cue], master: Master, note: str = "") -> str:
+    """WebVTT (W3C), in which & and < have a meaning of their own. `note`: a whole comment block."""
     blocks = []
     for cue in cues:
         text = _lines(cue.text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
         blocks.append(f"{_clock(cue.first, master, '.')} --> {_clock(cue.last, master, '.')}\n{text}\n\n")
-    return "WEBVTT\n\n" + "".join(blocks)
+    return "WEBVTT\n\n" + note + "".join(blocks)
 
 
 def _lines(text: str) -> str:

@@ -50,6 +50,8 @@ def write_webm(
     master: Master,
     *,
     captions: Sequence[tuple[str, float, float]] = (),
+    title: str = "",
+    comment: str = "",
     language: str = "eng",
 ) -> None:
     """VP9, Opus and WebVTT. Sound runs beside the pictures, so that neither waits for the other in memory."""
@@ -62,6 +64,7 @@ def write_webm(
         stream.codec_context.thread_count = min(4, os.cpu_count() or 1)
         audio: Any = container.add_stream("libopus", rate=RATE, layout="stereo") if sound is not None else None
         track = add_caption_track(container, language, "webvtt") if captions else None
+        container.metadata.update({name: text for name, text in (("title", title), ("comment", comment)) if text})
         container.start_encoding()
         for packet in caption_packets(captions, track):
             container.mux(packet)
@@ -79,7 +82,9 @@ def write_webm(
             container.mux(audio.encode(None))
 
 
-def write_gif(pictures: Iterator[Planes], sample: Iterable[Planes], out: Path, master: Master) -> None:
+def write_gif(
+    pictures: Iterator[Planes], sample: Iterable[Planes], out: Path, master: Master, comment: str = ""
+) -> None:
     """One palette for the film, of a `sample` of its pictures, so that colours do not flicker; dithered; for ever."""
     from PIL import Image
 
@@ -95,12 +100,13 @@ def write_gif(pictures: Iterator[Planes], sample: Iterable[Planes], out: Path, m
     lasting = _durations(len(frames), master.fps, 10)
     with out.open("wb") as file:
         frames[0].save(
-            file, "GIF", save_all=True, append_images=frames[1:], duration=lasting, loop=0, optimize=False, disposal=1
-        )
+            file, "GIF", save_all=True, append_images=frames[1:], duration=lasting, loop=0, optimize=False, disposal=1,
+            comment=comment.encode("ascii"),
+        )  # fmt: skip
 
 
-def write_webp(pictures: Iterator[Planes], count: int, out: Path, master: Master) -> None:
-    """`count` pictures: animated, lossy, for ever."""
+def write_webp(pictures: Iterator[Planes], count: int, out: Path, master: Master, packet: bytes = b"") -> None:
+    """`count` pictures: animated, lossy, for ever. `packet`: XMP."""
     from PIL import Image
 
     def following() -> Iterator[Image.Image]:
@@ -111,7 +117,10 @@ def write_webp(pictures: Iterator[Planes], count: int, out: Path, master: Master
     first = next(frames)
     lasting = _durations(count, master.fps, 1)
     with out.open("wb") as file:
-        first.save(file, "WEBP", save_all=True, append_images=frames, duration=lasting, loop=0, quality=80, method=3)
+        first.save(
+            file, "WEBP", save_all=True, append_images=frames, duration=lasting, loop=0, quality=80, method=3,
+            xmp=packet,
+        )  # fmt: skip
 
 
 def audio_frame(block: Samples, at: int) -> AudioFrame:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.killpoints import reached
+from app.provenance.account import Provenance
+from app.provenance.credentials import Part, seal
 from nsp_core.errors import UnreadableMedia, UserError
 from nsp_core.media import join_clips
 
@@ -49,8 +51,10 @@ def export_reel(
     on_progress: Callable[[int, int], None] | None = None,
     *,
     title: str = "",
+    provenance: Provenance | None = None,
 ) -> ReelInfo:
-    """Cut the scenes together into `out`. `on_progress(done, total)` counts scenes."""
+    """Cut the scenes together into `out`. `on_progress(done, total)` counts scenes. `provenance`: what the film tells
+    of its making, and who signs that."""
     began = time.perf_counter()
     out = Path(out)
     if not scenes:
@@ -67,8 +71,14 @@ def export_reel(
         words=[" ".join(item.words.split()) for item in scenes],
         chapters=[chapter_of(item.words, number) for number, item in enumerate(scenes, 1)],
         title=title,
+        comment=provenance.account.remark if provenance is not None else "",
         differing="re-encode",
     )
+    if provenance is not None:
+        clips = {
+            item.clip_path: Part(item.clip_path, provenance.account.scene_of(item.clip_path.stem)) for item in scenes
+        }
+        seal(out, "mp4", provenance, title=title, parts=list(clips.values()))
     reached("reel.written")
     if info.reencoded:
         log.info("%d of %d clips of the reel had to be encoded again", len(info.reencoded), info.clips)

@@ -52,6 +52,7 @@ def write_film(
     captions: Sequence[tuple[str, float, float]] = (),
     chapters: Sequence[Chapter] = (),
     title: str = "",
+    comment: str = "",
     language: str = "eng",
     told: Callable[[int], None] = lambda _frames: None,
 ) -> None:
@@ -67,8 +68,7 @@ def write_film(
         track = add_caption_track(container, language) if captions else None
         if chapters:
             container.set_chapters(_chapters(chapters, master))
-        if title:
-            container.metadata["title"] = title
+        container.metadata.update({name: text for name, text in (("title", title), ("comment", comment)) if text})
         container.start_encoding()
         for packet in caption_packets(captions, track):
             container.mux(packet)

@@ -15,19 +15,22 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from app.provenance.remarks import KEY, note
 from app.reel.cues import cues_of, to_srt, to_vtt
 from app.reel.export import chapter_of
 from app.reel.timeline import Scene, Stretch
 from app.reel.ways import Decision
 
 
-def captions_text(decision: Decision, words: Sequence[str], kind: str) -> str:
-    """`kind` is srt or vtt."""
+def captions_text(decision: Decision, words: Sequence[str], kind: str, remark: str = "") -> str:
+    """`kind` is srt or vtt. SubRip has no place for remarks: players would show it."""
     cues = cues_of(decision.timeline, words, decision.master)
-    return (to_srt if kind == "srt" else to_vtt)(cues, decision.master)
+    if kind == "srt":
+        return to_srt(cues, decision.master)
+    return to_vtt(cues, decision.master, note(remark) if remark else "")
 
 
-def timeline_json(decision: Decision, words: Sequence[str], title: str) -> str:
+def timeline_json(decision: Decision, words: Sequence[str], title: str, remark: str = "") -> str:
     """The cut with its dissolves and trims, on one track of pictures with the clips' own files."""
     rate = decision.master.fps
     children: list[dict[str, Any]] = []
@@ -45,6 +48,8 @@ def timeline_json(decision: Decision, words: Sequence[str], title: str) -> str:
     track = _named("Track.1", "Pictures", children=children, kind="Video", source_range=None, effects=[], markers=[])
     stack = _named("Stack.1", "tracks", children=[track], source_range=None, effects=[], markers=[])
     whole = _named("Timeline.1", title, global_start_time=None, tracks=stack)
+    if remark:
+        whole["metadata"] = {KEY: json.loads(remark)}
     return json.dumps(whole, ensure_ascii=False, indent=1)
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.identity import new_id
+from app.provenance.remarks import xmp
 from app.reel.cues import Cue, cues_of
 from app.reel.encode import encode_piece, write_gif, write_webm, write_webp
 from app.reel.export import chapter_of
@@ -88,10 +89,13 @@ def render(
     title: str = "",
     language: str = "eng",
     speak: Speak | None = None,
+    remark: str = "",
+    finish: Callable[[Path, Decision], None] = lambda _path, _decision: None,
     told: Told = lambda _progress: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Made:
-    """`clips` are those of plan.shots; `pieces` is a folder that is there. Raises UserError, Cancelled."""
+    """`clips` are those of plan.shots; `pieces` is a folder that is there; `remark` is put into the file's metadata;
+    `finish` has the whole file before it gets its name. Raises UserError, Cancelled."""
     began = time.perf_counter()
     sources, words = look_at_all(clips), words_of(plan, clips)
     check(plan, words)
@@ -102,11 +106,12 @@ def render(
     cues = cues_of(decision.timeline, words, decision.master) if plan.captions.mode != "off" else ()
     with whole(out) as partial:
         if plan.output.kind == "mp4":
-            _mp4(work, partial, words, cues, voices, title, language)
+            _mp4(work, partial, words, cues, voices, title, language, remark)
         else:
-            _other(work, partial, cues, voices, language)
+            _other(work, partial, cues, voices, title, language, remark)
         if should_stop():
             raise Cancelled("Stopped; nothing was written.")
+        finish(partial, decision)
         sync(partial)
     master, timeline = work.master, decision.timeline
     return Made(
@@ -244,6 +249,7 @@ def _mp4(
     voices: Sequence[Samples | None],
     title: str,
     language: str,
+    remark: str,
 ) -> None:
     decision, master = work.decision, work.master
     captions = _soft(work, cues)
@@ -252,7 +258,7 @@ def _mp4(
         paths = [piece.source.path for piece in decision.pieces if isinstance(piece, Copied)]
         join_clips(
             paths, partial, captions, lambda done, _total: work.joining(done), chapters=names, title=title,
-            language=language,
+            comment=remark, language=language,
         )  # fmt: skip
         return
     painter = work.painter(cues)
@@ -261,18 +267,29 @@ def _mp4(
     sound = None if silent else mixed_sound(decision.timeline, master, voices)
     write_film(
         parts, partial, master, sound, captions=captions, chapters=_chapters(decision, names), title=title,
-        language=language, told=work.joining,
+        comment=remark, language=language, told=work.joining,
     )  # fmt: skip
 
 
-def _other(work: _Work, partial: Path, cues: Sequence[Cue], voices: Sequence[Samples | None], language: str) -> None:
+def _other(
+    work: _Work,
+    partial: Path,
+    cues: Sequence[Cue],
+    voices: Sequence[Samples | None],
+    title: str,
+    language: str,
+    remark: str,
+) -> None:
     kind, decision = work.plan.output.kind, work.decision
     if kind == "webm":
         painter = work.painter(cues)
         pictures = work.counted(painter.pictures(decision.timeline.stretches))
         silent = not voices and all(scene.source.silent for scene in decision.timeline.scenes)
         sound = None if silent else mixed_sound(decision.timeline, work.master, voices)
-        write_webm(pictures, sound, partial, work.master, captions=_soft(work, cues), language=language)
+        write_webm(
+            pictures, sound, partial, work.master, captions=_soft(work, cues), title=title, comment=remark,
+            language=language,
+        )  # fmt: skip
         return
     frames, master = decision.timeline.frames, work.master
     if frames > _MOST_SMALL:
@@ -283,11 +300,11 @@ def _other(work: _Work, partial: Path, cues: Sequence[Cue], voices: Sequence[Sam
     painter = work.painter(cues)
     pictures = work.counted(painter.pictures(decision.timeline.stretches))
     if kind == "webp":
-        write_webp(pictures, frames, partial, master)
+        write_webp(pictures, frames, partial, master, xmp(remark) if remark else b"")
         return
     # one picture from the middle of each stretch
     middles = [one.divided(one.frames // 2)[1].divided(1)[0] for one in decision.timeline.stretches[:_SAMPLE]]
-    write_gif(pictures, painter.pictures(middles), partial, master)
+    write_gif(pictures, painter.pictures(middles), partial, master, remark)
 
 
 def _soft(work: _Work, cues: Sequence[Cue]) -> list[tuple[str, float, float]]:

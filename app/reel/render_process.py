@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from app.background import Teller, carry_out, leave
+from app.provenance.account import Provenance
 from app.reel.render import Progress
 from app.reel.rendering import HOLDER, read, read_request
 from app.reel.taking import take_out
@@ -32,7 +33,9 @@ def main(argv: list[str] | None = None) -> int:
         folder = Path(request.folder)
         taken = take_out(
             request.form, plan, clips, folder / request.film, pieces=folder, title=request.title,
-            language=request.language, told=tell, should_stop=teller.orphaned,
+            language=request.language,
+            provenance=Provenance.from_json(request.provenance) if request.provenance else None, told=tell,
+            should_stop=teller.orphaned,
         )  # fmt: skip
         return {"taken": taken.json()}
 

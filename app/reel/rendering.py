@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from app.background import Background, write
 from app.identity import new_id
+from app.provenance.account import Provenance
 from app.reel.plan import Plan, plan_of
 from app.reel.render import Clip
 from app.reel.taking import ENDINGS, FORMS, Form
@@ -42,6 +43,7 @@ class Request:
     folder: str
     title: str
     language: str
+    provenance: str = ""  # JSON of an app.provenance.account.Provenance
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class Rendering(Background):
 
     def make(
         self, form: Form, plan: Plan, clips: Sequence[Clip], *, owner: str, story: str, scene: str, title: str,
-        language: str,
+        language: str, provenance: Provenance | None = None,
     ) -> None:  # fmt: skip
         """Returns at once. Raises UserError while another film is being made."""
         if self.running:
@@ -93,7 +95,7 @@ class Rendering(Background):
         film = f"film-{new_id()}.{ENDINGS[form]}"
         request = Request(
             film, form, plan.to_json(), tuple((str(clip.path), clip.words) for clip in clips), str(folder), title,
-            language,
+            language, provenance.to_json() if provenance is not None else "",
         )  # fmt: skip
         wanted = self.settings.run_dir / "film-request.json"
         write(wanted, asdict(request))

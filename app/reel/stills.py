@@ -12,6 +12,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from app.provenance.account import NAME
+from app.provenance.remarks import KEY, unpacked
 from app.reel.frames import Reader, Window
 from app.reel.lettering import LINE, SANS, SERIF, letters_in_lines, unknown_letters
 from app.reel.timeline import Scene
@@ -25,10 +27,17 @@ _MOST = 400  # scenes on a sheet
 
 
 def contact_sheet(
-    decision: Decision, words: Sequence[str], title: str, out: Path, told: Callable[[int, int], None]
+    decision: Decision,
+    words: Sequence[str],
+    title: str,
+    out: Path,
+    told: Callable[[int, int], None],
+    *,
+    remark: str = "",
 ) -> None:
     """A PNG: as many columns as make it about as wide as high, each picture with its time and its words."""
     from PIL import Image, ImageDraw, ImageFont
+    from PIL.PngImagePlugin import PngInfo
 
     scenes = decision.timeline.scenes
     if len(scenes) > _MOST:
@@ -54,8 +63,12 @@ def contact_sheet(
         for row, line in enumerate(shown):
             draw.text((x, y + tall + 28 + 22 * row), line, INK, small)
         told(number + 1, len(scenes))
+    text = PngInfo()
+    if remark:
+        text.add_itxt("Software", NAME)
+        text.add_itxt(KEY, remark)
     with out.open("wb") as file:
-        sheet.save(file, "PNG")
+        sheet.save(file, "PNG", pnginfo=text)
 
 
 def storybook(
@@ -66,6 +79,7 @@ def storybook(
     told: Callable[[int, int], None],
     *,
     language: str = "en",
+    remark: str = "",
 ) -> None:
     """A PDF with real text: a title page, then the picture of a scene above its words."""
     from fpdf import FPDF
@@ -80,6 +94,9 @@ def storybook(
     book.set_auto_page_break(False)
     book.set_title(title)
     book.set_lang(language)
+    if remark:
+        book.set_creator(NAME)
+        book.set_xmp_metadata(unpacked(remark))
     with tempfile.TemporaryDirectory(prefix="whatnext-book-") as folder:
         book.add_font("Lora", "", _ttf(SERIF, Path(folder)))
         book.add_font("Lora", "I", _ttf(LINE, Path(folder)))

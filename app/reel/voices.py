@@ -8,15 +8,17 @@ to be spoken and nothing else. What was spoken once is kept beside the film's pi
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
 import importlib
 import importlib.util
 import io
 import json
+import logging
 import os
 import shutil
 import subprocess
+import sys
+import tempfile
 import urllib.error
 import urllib.request
 import wave
@@ -28,18 +30,19 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from app.identity import new_id
+from app.reel import voice_process
 from app.reel.plan import Voice
 from app.reel.sound import Samples, resampled
 from nsp_core.errors import ConfigError, UserError
 from nsp_core.judges.config import is_here
 from nsp_core.keys import key
 
+log = logging.getLogger(__name__)
+
 KEY = "WHATNEXT_VOICE_KEY"
 _WORDS_A_MINUTE = 160
 _LONGEST = 120.0  # seconds until a program or a server has spoken one scene
 _MOST_BYTES = 64 << 20  # of an answer
-_SYNCHRONOUS = 2  # espeak_AUDIO_OUTPUT: the callback is called before espeak_Synth returns
-_UTF8 = 1
 
 
 class Speaker(Protocol):
@@ -50,68 +53,71 @@ class Speaker(Protocol):
     def speak(self, text: str, pace: float) -> Samples: ...
 
 
-class Loaded:
-    """espeak-ng as a library, from the package that brings it."""
-
-    def __init__(self, language: str = "en") -> None:
-        loader: Any = importlib.import_module("espeakng_loader")
-        self.name = f"espeak-ng {language}"
-        self._library: Any = ctypes.CDLL(loader.get_library_path())
-        self._rate = int(self._library.espeak_Initialize(_SYNCHRONOUS, 0, loader.get_data_path().encode(), 0))
-        if self._rate <= 0 or self._library.espeak_SetVoiceByName(language.encode()) != 0:
-            raise UserError(f"espeak-ng has no voice for the language {language!r}: choose no voice, or a server's.")
-        self._heard: list[Any] = []
-
-        @ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
-        def listen(samples: Any, count: int, _events: Any) -> int:
-            if samples and count > 0:
-                self._heard.append(np.ctypeslib.as_array(samples, (count,)).copy())
-            return 0
-
-        self._listen = listen  # as long as the library may call it
-        self._library.espeak_SetSynthCallback(listen)
-
-    def speak(self, text: str, pace: float) -> Samples:
-        self._heard.clear()
-        self._library.espeak_SetParameter(1, round(_WORDS_A_MINUTE * pace), 0)  # espeakRATE
-        data = text.encode()
-        self._library.espeak_Synth(data, ctypes.c_size_t(len(data) + 1), 0, 1, 0, _UTF8, None, None)
-        self._library.espeak_Synchronize()
-        if not self._heard:
-            return np.zeros(0, np.float32)
-        return resampled(np.concatenate(self._heard).astype(np.float32) / 32768, self._rate)
-
-
 class Program:
-    """espeak-ng or flite as a program of the system: words on its input, a WAV file from it."""
+    """espeak-ng or flite, each time in a process of its own: words in a file, a WAV file from it. A voice that crashes
+    is asked once more, and never takes the film's process with it."""
 
-    def __init__(self, path: str, language: str = "en") -> None:
-        self.path, self.language = path, language
-        self.flite = Path(path).stem == "flite"
-        if self.flite and not language.startswith("en"):
-            raise UserError("flite speaks English only: install espeak-ng, or choose no voice.")
-        self.name = f"{Path(path).stem} {language}"
+    def __init__(self, name: str, command: Callable[[Path, Path, float], list[str]], language: str) -> None:
+        """`command`: of the words' file, the WAV file to write, and the pace. `name` stays: kept words go by it."""
+        self.language, self.command = language, command
+        self.name = f"{name} {language}"
 
     def speak(self, text: str, pace: float) -> Samples:
-        import tempfile
-
         with tempfile.TemporaryDirectory(prefix="whatnext-voice-") as folder:
             words, made = Path(folder) / "words.txt", Path(folder) / "voice.wav"
             words.write_text(text, encoding="utf-8")
-            if self.flite:
-                stretch = f"duration_stretch={1 / pace:.3f}"
-                command = [self.path, "-voice", "slt", "--setf", stretch, "-f", str(words), "-o", str(made)]
-            else:
-                speed = str(round(_WORDS_A_MINUTE * pace))
-                command = [self.path, "-v", self.language, "-s", speed, "-f", str(words), "-w", str(made)]
-            try:
-                subprocess.run(command, check=True, capture_output=True, timeout=_LONGEST, stdin=subprocess.DEVNULL)
-                return _of_wav(made.read_bytes())
-            except (OSError, subprocess.SubprocessError) as error:
+            command = self.command(words, made, pace)
+            code = self._run(command)
+            if _crashed(code):
+                log.warning("%s ended with %d in the middle of its words; it is asked once more", self.name, code)
+                code = self._run(command)
+            if code == voice_process.NO_VOICE:
                 raise UserError(
-                    f"{Path(self.path).name} could not speak ({type(error).__name__}): try it in a terminal, or choose "
-                    "no voice."
-                ) from error
+                    f"espeak-ng has no voice for the language {self.language!r}: choose no voice, or a server's."
+                )
+            if code or not made.is_file():
+                raise self._mute("it crashed" if _crashed(code) else f"exit code {code}")
+            return _of_wav(made.read_bytes())
+
+    def _run(self, command: list[str]) -> int:
+        try:
+            return subprocess.run(command, capture_output=True, timeout=_LONGEST, stdin=subprocess.DEVNULL).returncode
+        except (OSError, subprocess.SubprocessError) as error:
+            raise self._mute(type(error).__name__) from error
+
+    def _mute(self, why: str) -> UserError:
+        return UserError(f"{self.name.split()[0]} could not speak ({why}): try other words, or choose no voice.")
+
+
+def espeak_loaded(language: str = "en") -> Program:
+    """espeak-ng's library from the package that brings it; voice_process.py loads it, not we."""
+    loader: Any = importlib.import_module("espeakng_loader")
+    script = [sys.executable, "-I", voice_process.__file__]
+    library = [str(loader.get_library_path()), str(loader.get_data_path()), language]
+
+    def command(words: Path, made: Path, pace: float) -> list[str]:
+        return [*script, *library, str(round(_WORDS_A_MINUTE * pace)), str(words), str(made)]
+
+    return Program("espeak-ng", command, language)
+
+
+def espeak(path: str, language: str = "en") -> Program:
+    """The system's espeak-ng."""
+
+    def command(words: Path, made: Path, pace: float) -> list[str]:
+        return [path, "-v", language, "-s", str(round(_WORDS_A_MINUTE * pace)), "-f", str(words), "-w", str(made)]
+
+    return Program(Path(path).stem, command, language)
+
+
+def flite(path: str, language: str = "en") -> Program:
+    if not language.startswith("en"):
+        raise UserError("flite speaks English only: install espeak-ng, or choose no voice.")
+
+    def command(words: Path, made: Path, pace: float) -> list[str]:
+        return [path, "-voice", "slt", "--setf", f"duration_stretch={1 / pace:.3f}", "-f", str(words), "-o", str(made)]
+
+    return Program(Path(path).stem, command, language)
 
 
 class Server:
@@ -166,10 +172,10 @@ def speaker(voice: Voice, language: str = "en", env: Mapping[str, str] | None = 
     if voice == "server":
         return Server(given)
     if importlib.util.find_spec("espeakng_loader") is not None:
-        return Loaded(language)
-    for name in ("espeak-ng", "flite"):
+        return espeak_loaded(language)
+    for name, made in (("espeak-ng", espeak), ("flite", flite)):
         if found := shutil.which(name):
-            return Program(found, language)
+            return made(found, language)
     raise UserError(
         "There is no voice on this machine: install one (pip install espeakng-loader, or the system's espeak-ng or "
         "flite), or choose no voice."
@@ -210,6 +216,11 @@ def remembering(speaker: Speaker, folder: Path) -> Callable[[str, float], Sample
     return speak
 
 
+def _crashed(code: int) -> bool:
+    """By a signal; Windows has large codes for the same."""
+    return code < 0 or code > 255
+
+
 def _trimmed(samples: Samples) -> Samples:
     """Without the silence before and after the words."""
     loud = np.flatnonzero(np.abs(samples) > 0.003)
@@ -228,4 +239,4 @@ def _of_wav(data: bytes) -> Samples:
         raise UserError(f"The voice has {8 * width} bits a sample; 16 are read: set the voice server to 16 bit WAV.")
     raw = raw[: len(raw) - len(raw) % (2 * channels)]
     samples = np.frombuffer(raw, "<i2").reshape(-1, channels).mean(axis=1).astype(np.float32) / 32768
-    return resampled(samples, rate)
+    return resampled(samples, rate) if samples.size else samples

@@ -53,6 +53,7 @@ def join_clips(
     words: Sequence[str] | None = None,
     chapters: Sequence[str] | None = None,
     title: str = "",
+    comment: str = "",
     language: str = "eng",
     differing: Literal["refuse", "re-encode"] = "refuse",
     master: HouseEncoding = HOUSE,
@@ -83,8 +84,7 @@ def join_clips(
             track = add_caption_track(container, language) if shown else None
             if chapters is not None:
                 container.set_chapters(_chapters(chapters, lengths, joiner.tick))
-            if title:
-                container.metadata["title"] = title
+            container.metadata.update({name: text for name, text in (("title", title), ("comment", comment)) if text})
             container.start_encoding()
             for packet in caption_packets(shown, track):  # few, and libav interleaves by time
                 container.mux(packet)

@@ -1,4 +1,4 @@
-"""`python launch.py bench [app|train|reel|predict] [--json] [--quick] [--starter PATH]`: promises about time, measured.
+"""`python launch.py bench [app|train|reel|predict] [--json] [--quick] [--only PART]`: promises about time, measured.
 
 Without a word the model, the page's start and the film; `app`: how the page feels in a browser (tests.bench.app);
 `train`: a training step (tests.bench.train); `reel`: films (tests.bench.film); `predict`: the big pipeline beside
@@ -37,6 +37,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     parser.add_argument("--quick", action="store_true", help="few repetitions: shows that everything runs")
     parser.add_argument("--starter", type=Path, help="folder of the model to time (default: assets/starter)")
+    parser.add_argument(
+        "--only", action="append", choices=film.PARTS, help="reel: this part; more than one can be named"
+    )
     arguments = parser.parse_args(argv)
     model = arguments.starter
     if model is None and (STARTER / "model_index.json").exists():
@@ -46,7 +49,7 @@ def main(argv: list[str] | None = None) -> int:
     chosen: dict[str | None, list[Callable[[], Iterable[Row]]]] = {
         "app": [lambda: app_rows(model, rounds)],
         "train": [lambda: train_rows(model, rounds)],
-        "reel": [lambda: film.rows(quick=arguments.quick)],
+        "reel": [lambda: film.rows(quick=arguments.quick, parts=arguments.only or film.PARTS)],
         "predict": [lambda: predict_rows(rounds), lambda: model_rows(model, rounds)[-1:]],
         None: measures(model, rounds),
     }

@@ -13,12 +13,13 @@ from typing import Any
 from app.catalogue import say
 from app.pages.place import Place
 from app.pages.wishes.person import Message, Person, Question, Wish, number_of, text_of
+from app.provenance.account import provenance_of
 from app.reel.cutting import Cut, clips_of, cut_of, only_of
 from app.reel.master import Source, look_at
 from app.reel.plan import plan_of
 from app.reel.render import words_of
 from app.reel.rendering import Rendering, Report
-from app.reel.taking import FORMS, Form
+from app.reel.taking import FORMS, Form, signature
 from app.reel.voices import voices_here
 from app.reel.ways import decide
 from app.store.reels import forget_plan, keep_plan
@@ -108,6 +109,12 @@ class Film:
             scene=cut.end,
             title=cut.story.title,
             language=say("language.code"),
+            provenance=provenance_of(
+                self.person.store.settings,
+                self.person.stories,
+                cut.story.id,
+                [cut.scenes[shot.scene] for shot in cut.plan.shots],
+            ),
         )
         return place
 
@@ -170,6 +177,8 @@ def report_view(report: Report) -> dict[str, Any]:
     if taken.get("way"):
         why = " ".join(say(f"reel.why_{reason}") for reason in taken["reasons"])
         way = say(f"reel.way_{taken['way']}", n=taken["encoded"] + taken["cached"]) + " " + why
+    if report.what == "done":
+        way = " ".join(part for part in (way, signature(taken)) if part)
     return {
         "what": report.what,
         "form": report.form,

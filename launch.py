@@ -59,6 +59,7 @@ COMMANDS = {
             ("--starter PATH", "folder of the model to use, or a bank.json of big ones (default: assets/starter)"),
             ("--tier NAME", "auto (what fits and is here), starter, or a big one: launch.py models list"),
             ("--connector PATH", "folder of a trained connector: big tiers use it (unified mode)"),
+            ("--adapter FOLDER", "what was taught to the model; FOLDER=STRENGTH, comma between several"),
         ),
     ),
     "predict": Command(
@@ -74,6 +75,7 @@ COMMANDS = {
             ("--model PATH", "folder of the model to use, or a bank.json of big ones (default: assets/starter)"),
             ("--tier NAME", "auto (what fits and is here), starter, or a big one (default: as chosen on the page)"),
             ("--connector PATH", "folder of a trained connector: big tiers use it (unified mode)"),
+            ("--adapter FOLDER", "what was taught to the model; FOLDER=STRENGTH, comma between several"),
         ),
     ),
     "train": Command(

@@ -159,6 +159,7 @@ def plan_json(capsys, path: Path, *more: str) -> dict:
     return found[0]
 
 
+@pytest.mark.full
 def test_a_batch_is_that_of_all_processes_as_in_training(capsys):
     """As parallel.Share deals it: eight processes do in an eighth of the time what one does, on a part of the rows."""
     file = CONFIGS / "a100" / "pt2.yaml"
@@ -213,6 +214,7 @@ def test_a_students_teacher_reads_as_many_tokens_as_it_was_made_with(capsys):
     assert taught("teacher.text.tokens=96") > taught("teacher.text.tokens=48")
 
 
+@pytest.mark.full
 def test_every_folder_of_configs_has_a_plan_and_the_papers_fits_its_machines(capsys):
     assert main(["plan", "--config", str(CONFIGS / "paper"), "--json"]) == 0
     result = json.loads(capsys.readouterr().out.splitlines()[-1])

@@ -29,7 +29,7 @@ _MOST_SCENES = 12
 
 def parser() -> argparse.ArgumentParser:
     made = OneSentenceParser(prog="launch.py verify", description="Say what a file is, and whether it was changed.")
-    made.add_argument("file", type=Path, metavar="FILE", help="a film, picture, book, page, captions or cut")
+    made.add_argument("file", type=Path, metavar="FILE", help="a film, picture, book, page, captions, cut or pack")
     made.add_argument("--anchors", type=Path, metavar="PEM", help="certificates whose signatures are to be trusted")
     made.add_argument("--data-dir", type=Path, help="where stories and media are kept")
     made.add_argument("--json", action="store_true", help="print one JSON object as the last line")
@@ -74,6 +74,8 @@ def lines_of(name: str, found: Found) -> list[str]:
             "damaged": f"{name}, but DAMAGED: it cannot be read as what it is ({codes}).",
         }[found.state]
     ]
+    if found.kind == "pack" and found.state == "unsigned":
+        lines.append("Every file in it is as its own list says; who changes a file can change the list, too.")
     if found.signer is not None:
         who = f"Signed by “{plain(found.signer.name) or 'nobody named'}” ({plain(found.signer.issuer) or 'no issuer'})"
         when = f", {plain(found.signer.time)}" if found.signer.time else ""
@@ -91,7 +93,7 @@ def recipe_lines(recipe: dict[str, Any], *, signed: bool) -> list[str]:
     drawn = [one for one in scenes if one.get("kind") == "drawn"]
     made = plain(f"{recipe.get('made_with', '')} {recipe.get('version', '')}")
     how = "Its recipe" if signed else "Its recipe, which is not signed,"
-    lines = [f"{how} names {made}, {len(scenes)} scenes, {len(drawn)} of them drawn."]
+    lines = [f"{how} names {made} and what it shows: {len(scenes)} takes, {len(drawn)} of them drawn."]
     for number, scene in enumerate(scenes[:_MOST_SCENES], 1):
         place = scene.get("model")
         model = models[place] if isinstance(place, int) and 0 <= place < len(models) else {}

@@ -7,11 +7,16 @@ from __future__ import annotations
 
 import importlib
 import json
+import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from app.pack.archive import opened
+from app.pack.checking import read_story
+from app.pack.form import MANIFEST, STORY, NotAPack
+from app.provenance.account import NAME
 from app.provenance.credentials import RECIPE, can_sign, settings_of
 from app.provenance.remarks import remark_in
 from nsp_core.errors import UserError
@@ -31,6 +36,7 @@ NAMES = {
     "srt": "SubRip captions",
     "otio": "a cut for other programs",
     "zip": "a zip archive",
+    "pack": "a storypack",
 }
 _MEDIA_TYPES = {
     "mp4": "video/mp4",
@@ -77,6 +83,8 @@ class Found:
 def look(path: Path, *, anchors: str = "") -> Found:
     """`anchors`: PEM of those whose signatures are trusted. Raises UserError for what cannot be looked at."""
     kind = kind_of(path)
+    if kind == "pack":
+        return _pack(path)
     if kind in _MEDIA_TYPES:
         if not can_sign():
             raise UserError(
@@ -110,7 +118,7 @@ def kind_of(path: Path) -> str:
         ("zip", 0, b"PK\x03\x04"),
     ):
         if start[at:].startswith(sign):
-            return kind
+            return "pack" if kind == "zip" and _is_pack(path) else kind
     text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
     if text[:15].lower().startswith((b"<!doctype html", b"<html")):
         return "html"
@@ -121,6 +129,38 @@ def kind_of(path: Path) -> str:
     if b" --> " in text[:200]:
         return "srt"
     raise UserError(f"{path.name} is nothing that is written here: verify reads {', '.join(NAMES)} files.")
+
+
+def _is_pack(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return MANIFEST in archive.namelist() and STORY in archive.namelist()
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, OverflowError):
+        return False
+
+
+def _pack(path: Path) -> Found:
+    """A pack has no credentials: its list has a hash of every file, and whoever changes a file can change the list."""
+    try:
+        with opened(path) as pack:
+            for member in pack.manifest.files:
+                pack.take_out(member, None)
+            story, version = read_story(pack.story(), pack.name), pack.manifest.version
+    except NotAPack as error:
+        return Found("pack", "damaged", problems=(_short(error),))
+    scenes: list[dict[str, Any]] = []
+    models: list[dict[str, Any]] = []
+    for number, scene in enumerate(story.scenes):
+        for take in scene.takes:
+            told: dict[str, Any] = {"scene": number, "after": scene.parent, "kind": take.kind, "words": scene.words}
+            if take.recipe is not None:
+                model = {"model": take.recipe.model, "fingerprint": take.recipe.fingerprint}
+                if model not in models:
+                    models.append(model)
+                told |= {"model": models.index(model), "seed": take.recipe.seed, "words": take.recipe.words}
+            scenes.append(told)
+    recipe = {"made_with": NAME, "version": version, "models": models, "scenes": scenes, "prompts": True}
+    return Found("pack", "unsigned", title=story.title, made_with=f"{NAME} {version}".strip(), recipe=recipe)
 
 
 def _credentials(path: Path, kind: str, anchors: str) -> Found:

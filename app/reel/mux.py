@@ -23,6 +23,8 @@ from nsp_core.media.captions import add_caption_track, caption_packets
 from nsp_core.media.probe import open_clip
 from nsp_core.media.write import AAC_FRAME, open_output
 
+Frame = tuple[int, int, bytes]  # sample at which it begins, its length, AAC
+
 # a stereo AAC-LC frame that decodes to exact silence whatever came before it, as in nsp_core.media.join
 _SILENT_AAC = bytes.fromhex("211004608c1c")
 
@@ -49,6 +51,7 @@ def write_film(
     master: Master,
     sound: Iterator[Samples] | None,
     *,
+    frames: Iterator[Frame] | None = None,
     captions: Sequence[tuple[str, float, float]] = (),
     chapters: Sequence[Chapter] = (),
     title: str = "",
@@ -56,7 +59,8 @@ def write_film(
     language: str = "eng",
     told: Callable[[int], None] = lambda _frames: None,
 ) -> None:
-    """`sound` None: silence. `told` hears how many frames are in the film so far; what it raises ends the writing."""
+    """`sound` is encoded, `frames` are written as they are; neither: silence. `told` hears how many pictures are in the
+    film so far; what it raises ends the writing."""
     with (
         contextlib.ExitStack() as stack,
         open_output(out, master.encoding) as container,
@@ -74,7 +78,7 @@ def write_film(
             container.mux(packet)
         if sound is not None:
             sound = stack.enter_context(contextlib.closing(ahead(sound)))
-        writer = _Sound(container, audio, sound)
+        writer = _Sound(container, audio, sound, frames)
         tick = master.tick
         done = 0
         last_dts: int | None = None
@@ -95,8 +99,10 @@ def write_film(
 
 
 class _Sound:
-    def __init__(self, container: Any, stream: Any, blocks: Iterator[Samples] | None) -> None:
-        self.container, self.stream, self.blocks = container, stream, blocks
+    def __init__(
+        self, container: Any, stream: Any, blocks: Iterator[Samples] | None, frames: Iterator[Frame] | None
+    ) -> None:
+        self.container, self.stream, self.blocks, self.frames = container, stream, blocks, frames
         self.at = 0 if blocks is not None else -AAC_FRAME  # an AAC track begins with a run-up
         self.total = 0
 
@@ -106,30 +112,36 @@ class _Sound:
             while self.at < sample and (block := next(self.blocks, None)) is not None:
                 self.container.mux(self.stream.encode(audio_frame(block, self.at)))
                 self.at += block.shape[1]
-            return
-        while self.at + AAC_FRAME <= sample:
-            self._silence(AAC_FRAME)
+        elif self.frames is not None:
+            while self.at + AAC_FRAME <= sample and (frame := next(self.frames, None)) is not None:
+                self._write(*frame)
+        else:
+            while self.at + AAC_FRAME <= sample:
+                self._write(self.at, AAC_FRAME, _SILENT_AAC)
 
     def end(self) -> None:
         if self.blocks is not None:
             self.container.mux(self.stream.encode(None))
+        elif self.frames is not None:
+            for frame in self.frames:
+                self._write(*frame)
         elif self.at < self.total:
-            self._silence(self.total - self.at)
+            self._write(self.at, self.total - self.at, _SILENT_AAC)
 
-    def _silence(self, length: int) -> None:
-        packet: Packet[Any] = Packet(_SILENT_AAC)
+    def _write(self, at: int, length: int, data: bytes) -> None:
+        packet: Packet[Any] = Packet(data)
         packet.stream = self.stream
         packet.time_base = Fraction(1, RATE)
-        packet.pts = packet.dts = self.at
+        packet.pts = packet.dts = at
         packet.duration = length
         packet.is_keyframe = True
         self.container.mux(packet)
-        self.at += AAC_FRAME
+        self.at = at + AAC_FRAME
 
 
 def _pictures(part: Part, master: Master) -> Iterator[Packet[Any]]:
     """The packets of a part, its first picture at time 0. Groups are closed: none needs a picture outside."""
-    with open_clip(part.path) as container:
+    with open_clip(part.path, packets_only=True) as container:
         stream: Any = container.streams.video[0]
         tick = master.tick
         begin = (stream.start_time or 0) + part.first * tick

@@ -26,7 +26,17 @@ from app.reel.master import Master, Source, look_at
 from app.reel.mux import Chapter, Part, write_film
 from app.reel.painter import Painter
 from app.reel.plan import Kind, Plan
-from app.reel.sound import AFTER_WORDS, BEFORE_WORDS, RATE, Samples, levelled, mixed_sound
+from app.reel.sound import (
+    AFTER_WORDS,
+    BEFORE_WORDS,
+    RATE,
+    Samples,
+    levelled,
+    mixed_sound,
+    placed_sound,
+    samples_of,
+)
+from app.reel.splice import Shelf, packets, splice
 from app.reel.timeline import Copied, Encoded, Way
 from app.reel.ways import Decision, Reason, decide
 from app.store.backup import room_for, sync
@@ -229,9 +239,12 @@ class _Work:
                 partial.unlink(missing_ok=True)
         return Part(path, 0, piece.frames)
 
-    def joining(self, frames: int) -> None:
+    def check(self) -> None:
         if self.should_stop():
             raise Cancelled("Stopped; nothing was written.")
+
+    def joining(self, frames: int) -> None:
+        self.check()
         self.told(Progress("joining", frames, self.decision.timeline.frames))
 
     def _left(self) -> float | None:
@@ -263,11 +276,14 @@ def _mp4(
         return
     painter = work.painter(cues)
     parts = [work.part(painter, piece) for piece in decision.pieces]
-    silent = not voices and all(scene.source.silent for scene in decision.timeline.scenes)
-    sound = None if silent else mixed_sound(decision.timeline, master, voices)
+    total, placed = samples_of(decision.timeline.frames, master), placed_sound(decision.timeline, master, voices)
+    shelf = Shelf()
+    track = splice(placed, total, shelf, work.check) if placed else None
+    frames = packets(track, shelf, total) if track is not None else None
+    sound = mixed_sound(placed, total) if placed and track is None else None
     write_film(
-        parts, partial, master, sound, captions=captions, chapters=_chapters(decision, names), title=title,
-        comment=remark, language=language, told=work.joining,
+        parts, partial, master, sound, frames=frames, captions=captions, chapters=_chapters(decision, names),
+        title=title, comment=remark, language=language, told=work.joining,
     )  # fmt: skip
 
 
@@ -284,8 +300,8 @@ def _other(
     if kind == "webm":
         painter = work.painter(cues)
         pictures = work.counted(painter.pictures(decision.timeline.stretches))
-        silent = not voices and all(scene.source.silent for scene in decision.timeline.scenes)
-        sound = None if silent else mixed_sound(decision.timeline, work.master, voices)
+        placed = placed_sound(decision.timeline, work.master, voices)
+        sound = mixed_sound(placed, samples_of(decision.timeline.frames, work.master)) if placed else None
         write_webm(
             pictures, sound, partial, work.master, captions=_soft(work, cues), title=title, comment=remark,
             language=language,

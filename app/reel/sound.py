@@ -37,7 +37,7 @@ _EDGE = 0.004  # seconds in which sound comes and goes at a cut, so that it does
 
 
 @dataclass(frozen=True)
-class _Placed:
+class Placed:
     """Sound of one clip, or of the voice. Times in samples; `lead`, `tail`: in which it comes and goes."""
 
     at: int
@@ -50,10 +50,13 @@ class _Placed:
     gain: float = 1.0
 
 
-def mixed_sound(timeline: Timeline, master: Master, voices: Sequence[Samples | None] = ()) -> Iterator[Samples]:
+def placed_sound(timeline: Timeline, master: Master, voices: Sequence[Samples | None] = ()) -> list[Placed]:
     """`voices`: one for each scene, (n,) mono, at the loudness that it shall have; None where nobody speaks."""
-    total = samples_of(timeline.frames, master)
-    placed = sorted(_placed(timeline, master, voices), key=lambda one: one.at)
+    return sorted(_placed(timeline, master, voices), key=lambda one: one.at)
+
+
+def mixed_sound(placed: Sequence[Placed], total: int) -> Iterator[Samples]:
+    """All of it, `total` samples."""
     pending: Samples = np.zeros((2, 0), np.float32)
     done = 0
     for number, one in enumerate(placed):
@@ -187,7 +190,7 @@ def decoded(path: Path) -> Iterator[tuple[int, Samples]]:
             raise UnreadableMedia(f"The sound of {path.name} is damaged; draw that scene again.") from error
 
 
-def _placed(timeline: Timeline, master: Master, voices: Sequence[Samples | None]) -> Iterator[_Placed]:
+def _placed(timeline: Timeline, master: Master, voices: Sequence[Samples | None]) -> Iterator[Placed]:
     edge = round(_EDGE * RATE)
     fades = _fades(timeline)
     for scene in timeline.scenes:
@@ -196,7 +199,7 @@ def _placed(timeline: Timeline, master: Master, voices: Sequence[Samples | None]
         if not scene.source.silent:
             length = samples_of(scene.at + scene.frames - scene.held, master) - at
             lead, tail = fades.get(scene.shot, (0, 0))
-            yield _Placed(
+            yield Placed(
                 at,
                 length,
                 max(edge, samples_of(scene.lead or lead, master)),
@@ -207,7 +210,7 @@ def _placed(timeline: Timeline, master: Master, voices: Sequence[Samples | None]
             )
         if voice is not None:
             begin = at + samples_of(scene.lead, master) + round(BEFORE_WORDS * RATE)
-            yield _Placed(begin, voice.size, edge, edge, voice=voice)
+            yield Placed(begin, voice.size, edge, edge, voice=voice)
 
 
 def _fades(timeline: Timeline) -> dict[int, tuple[int, int]]:
@@ -225,7 +228,7 @@ def _fades(timeline: Timeline) -> dict[int, tuple[int, int]]:
     return found
 
 
-def _heard(one: _Placed) -> Samples:
+def _heard(one: Placed) -> Samples:
     made: Samples = np.zeros((2, max(0, one.length)), np.float32)
     if one.voice is not None:
         made[:] = one.voice
@@ -237,13 +240,24 @@ def _heard(one: _Placed) -> Samples:
                 made[:, first:last] = block[:, first - begin : last - begin]
             if begin >= one.length:
                 break
-    made *= np.float32(one.gain)
-    lead, tail = min(one.lead, made.shape[1] // 2), min(one.tail, made.shape[1] // 2)
-    if lead:
-        made[:, :lead] *= np.linspace(0, 1, lead, dtype=np.float32)
-    if tail:
-        made[:, -tail:] *= np.linspace(1, 0, tail, dtype=np.float32)
-    return made
+    return shaped(one, made, 0)
+
+
+def shaped(one: Placed, samples: Samples, first: int) -> Samples:
+    """Louder and softer as it should be, in place; `samples` are those from number `first` of it on."""
+    samples *= np.float32(one.gain)
+    length = max(0, one.length)
+    lead, tail = min(one.lead, length // 2), min(one.tail, length // 2)
+    if first < lead:
+        ramp = np.linspace(0, 1, lead, dtype=np.float32)[first : first + samples.shape[1]]
+        samples[:, : ramp.size] *= ramp
+    over = first + samples.shape[1] - (length - tail)
+    if tail and over > 0:
+        ramp = np.linspace(1, 0, tail, dtype=np.float32)[:over]
+        begin = max(0, length - tail - first)
+        ramp = ramp[max(0, first - (length - tail)) :]
+        samples[:, begin : begin + ramp.size] *= ramp
+    return samples
 
 
 def _limited(voice: Samples) -> Samples:

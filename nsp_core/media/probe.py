@@ -70,12 +70,15 @@ def read_format(container: InputContainer, name: str) -> ClipFormat:
     )
 
 
-def open_clip(path: str | Path) -> InputContainer:
-    """Open an MP4 of ours: one demuxer, plain files only."""
+def open_clip(path: str | Path, *, packets_only: bool = False) -> InputContainer:
+    """Open an MP4 of ours: one demuxer, plain files only. `packets_only`: for whoever moves packets and needs neither
+    the pixel format nor the profile; ten times as fast, since libav decodes a frame to find these out."""
     path = Path(path)
+    quickly = {"skip_frame": "all", "probesize": "32"} if packets_only else {}
     try:
-        # one thread: libav decodes a frame to fill in what the index lacks, and starting threads costs more than that
-        return av.open(str(path.resolve()), "r", format="mov", options={"protocol_whitelist": "file", "threads": "1"})
+        # one thread: starting threads costs more than decoding that one frame
+        options = {"protocol_whitelist": "file", "threads": "1", **quickly}
+        return av.open(str(path.resolve()), "r", format="mov", options=options)
     except FileNotFoundError:
         raise UnreadableMedia(f"There is no clip {path}; write it first.") from None
     except (av.error.FFmpegError, OSError, ValueError) as error:

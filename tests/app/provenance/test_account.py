@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from app import export
+from app import export, verify
 from app.provenance.account import Provenance, Signing, account_of, provenance_of
 from app.provenance.reading import look
 from app.store import Store
@@ -108,3 +108,18 @@ def test_the_command_tells_as_much_as_was_allowed(
     page, _ = out("e.html")
     assert look(page).recipe is not None and look(page).recipe["scenes"] == json.loads(json.dumps(recipe["scenes"]))
     assert export.main(["Bars", "--to", "pack", "--out", str(tmp_path / "f.zip"), "--with-prompts", *data]) == 2
+
+
+def test_a_pack_is_looked_through(
+    store: Store, path: list[Scene], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, data = tmp_path / "a.zip", ["--data-dir", str(store.settings.data_dir)]
+    assert export.main([path[0].story_id, "--to", "pack", "--out", str(out), *data]) == 0
+    found = look(out)
+    assert (found.kind, found.state, found.title) == ("pack", "unsigned", "Bars")
+    assert found.recipe is not None and [one.get("seed") for one in found.recipe["scenes"]] == [0, 1, None]
+    assert verify.main([str(out), *data]) == 1 and "as its own list says" in capsys.readouterr().out
+    whole = out.read_bytes()
+    place = whole.find(b"mdat") + 40  # inside of a clip, which is stored as it is
+    out.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+    assert look(out).state == "damaged"

@@ -9,6 +9,7 @@ the page's process. Only imported with `WHATNEXT_PREDICTOR=app.zero:load`.
 from __future__ import annotations
 
 import ctypes
+import functools
 import multiprocessing
 import threading
 import time
@@ -148,8 +149,10 @@ def steps_of(request: SceneRequest) -> int:
     return request.options.steps or USUAL_STEPS
 
 
+@functools.cache
 def load(spec: str) -> Predictor:
-    """The model in the folder `spec`, to be used on borrowed cards. Raises as app.predictors.load."""
+    """The model in the folder `spec`, to be used on borrowed cards. Raises as app.predictors.load. Once: ZeroGPU wants
+    to see what is decorated before the page opens, and the first job asks for it again."""
     import spaces
 
     made: Predictor = Borrowing(load_here(spec), spaces.GPU, to_card)

@@ -11,6 +11,7 @@ import contextlib
 import logging
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,8 +77,8 @@ class Dataset:
         self.api.upload_file(path_or_fileobj=str(path), path_in_repo=name, repo_id=self.repo, repo_type="dataset")
 
     def get(self, name: str, target: Path) -> None:
-        found = self.api.hf_hub_download(self.repo, name, repo_type="dataset", local_dir=target.parent / "from-hub")
-        os.replace(found, target)
+        with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+            os.replace(self.api.hf_hub_download(self.repo, name, repo_type="dataset", local_dir=folder), target)
 
     def drop(self, name: str) -> None:
         self.api.delete_file(name, self.repo, repo_type="dataset")

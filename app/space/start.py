@@ -67,6 +67,10 @@ def get_ready(*, kind: str, tier: str) -> None:
     settings = Settings.from_environment(tier=STARTER_TIER if kind != "zero" else None)
     if settings.filter_on:
         get_weights(weights_path(settings))
+    if kind == "zero":
+        from app.zero import load
+
+        load(settings.model)  # before the page opens: ZeroGPU refuses a Space that has nothing decorated by then
     if kind != "gpu":
         return
     from app.models.main import get

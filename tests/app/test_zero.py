@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from app import zero
 from app.director import Director
+from app.space.start import get_ready, prepare
 from app.store import open_store
 from app.store.jobs import Job
 from nsp_core.errors import Cancelled, OutsideLanguage
@@ -170,4 +172,28 @@ def test_the_settings_name_it(monkeypatch: pytest.MonkeyPatch, spaces: Spaces) -
     monkeypatch.setattr(zero, "load_here", lambda _spec: Fake())
     from app.predictors import build
 
-    assert isinstance(build("app.zero:load", "anything"), zero.Borrowing)
+    zero.load.cache_clear()
+    made = build("app.zero:load", "anything")
+    assert isinstance(made, zero.Borrowing) and build("app.zero:load", "anything") is made
+    zero.load.cache_clear()
+
+
+def test_a_space_has_something_decorated_before_its_page_opens(
+    monkeypatch: pytest.MonkeyPatch, spaces: Spaces, tmp_path: Path
+) -> None:
+    decorated: list[str] = []
+
+    def gpu(**how: Any) -> Any:
+        decorated.append("one")
+        return spaces.GPU(**how)
+
+    monkeypatch.setitem(sys.modules, "spaces", SimpleNamespace(GPU=gpu))
+    monkeypatch.setattr(zero, "load_here", lambda _spec: Fake())
+    env = {"WHATNEXT_DATA": str(tmp_path), "WHATNEXT_FILTER": "off"}
+    prepare(env, kind="zero", tier="", keep="")
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    zero.load.cache_clear()
+    get_ready(kind="zero", tier="")
+    assert decorated
+    zero.load.cache_clear()

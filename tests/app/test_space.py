@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,21 @@ def test_requirements_lie_inside_the_projects_ranges(kind: Any) -> None:
             assert launch.satisfies(found.pop(name), ranges), line
     assert not found
     assert launch.satisfies(pins()["gradio"], next(one for one in wanted if one.startswith("gradio"))[6:])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_is_pinned_to_what_gradio_cannot_have(kind: Any) -> None:
+    """A Space installs gradio[oauth,mcp] beside these lines; a pin outside its bounds would never be installed."""
+    pinned = dict(re.findall(r"^([\w.-]+)==([\d.]+)", requirements(kind), re.MULTILINE))
+    checked = 0
+    for line in metadata.requires("gradio") or ():
+        match = re.fullmatch(r"([\w.-]+)(?:\[[^\]]*\])?([^;]*?)\s*(?:;\s*(.*))?", line)
+        assert match is not None, line
+        name, bounds, when = match[1], match[2].strip(), match[3] or ""
+        if name in pinned and bounds and ("extra" not in when or "'oauth'" in when or "'mcp'" in when):
+            assert launch.satisfies(pinned[name], bounds), line
+            checked += 1
+    assert checked > 3
 
 
 def test_zerogpu_has_the_torch_that_it_knows() -> None:
@@ -174,6 +190,12 @@ def test_the_checkout_says_itself_that_no_environment_is_made_there() -> None:
 # the page from the folder, as a Space starts it -----------------------------------------------------------------------
 
 
+def written_in(folder: Path) -> dict[Path, int]:
+    """Files and when they were changed; what Python keeps of modules where it may is no matter."""
+    files = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return {path: path.stat().st_mtime_ns for path in files}
+
+
 def can_become(user: int) -> bool:
     if os.geteuid() != 0:
         return False
@@ -211,7 +233,7 @@ def running(folder: Path, tmp_path: Path) -> Iterator[str]:
     if can_become(1000):
         os.chown(home, 1000, 1000)
         become = {"user": 1000, "group": 1000, "extra_groups": []}
-    before = {path: path.stat().st_mtime_ns for path in copy.rglob("*")}
+    before = written_in(copy)
     with (tmp_path / "log").open("wb") as log:
         page = subprocess.Popen([sys.executable, START], cwd=copy, env=environment, stdout=log, stderr=log, **become)
     try:
@@ -226,8 +248,7 @@ def running(folder: Path, tmp_path: Path) -> Iterator[str]:
         yield address
         page.terminate()
         assert page.wait(timeout=120) == 0, (tmp_path / "log").read_text(errors="replace")[-3000:]
-        after = {path: path.stat().st_mtime_ns for path in copy.rglob("*")}
-        assert {path.name for path, when in after.items() if before.get(path) != when} == set()
+        assert written_in(copy) == before
     finally:
         if page.poll() is None:
             page.kill()

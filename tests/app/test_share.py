@@ -81,7 +81,9 @@ def test_a_page_becomes_a_private_static_space(ask: Any, hub: Hub) -> None:
     assert {one["name"]: one["bytes"] for one in told["files"]} == {
         name: len(data) for name, data in repo.files.items() if name != ".gitattributes"
     }
-    assert any(one["text"] == SECRET for one in told["words"]) and f"words: {SECRET}" in said
+    assert {one["text"] for one in told["words"]} >= {"Rain", "A seed lies in the rain.", SECRET}
+    assert "Go on" not in [one["text"] for one in told["words"]]  # the player's own buttons are no secret
+    assert f"words: {SECRET}" in said
 
 
 def test_once_more_sends_nothing(ask: Any, hub: Hub) -> None:
@@ -247,6 +249,10 @@ def test_too_large_is_said_before_the_first_byte(ask: Any, hub: Hub, monkeypatch
 def test_a_new_field_is_shown_until_somebody_looks_at_it() -> None:
     value = {"scenes": [{"words": "a", "diary": "b", "created_at": "c"}], "plan": '{"title": {"text": "d"}}'}
     assert list(strings_of(value)) == [("words", "a"), ("diary", "b"), ("text", "d")]
+    assert (
+        list(strings_of({"take": "0" * 64, "story": "01a201e4-8449-7000-94f8-32a6b1c91b13", "texts": {"end": "e"}}))
+        == []
+    )
 
 
 def test_words_are_counted_over_files(tmp_path: Path) -> None:

@@ -120,8 +120,6 @@ def test_a_take_that_a_fork_drew_is_in_the_same_rows(room: Director, spaces: Spa
 
 def test_a_fork_is_asked_for_as_long_as_the_work_takes(room: Director, spaces: Spaces) -> None:
     drawn(room, steps=4)
-    drawn(room, steps=60)
-    drawn(room, steps=1000)
     assert all(zero.LEAST <= seconds <= zero.MOST for seconds in spaces.asked)
     durations = zero.Durations(1.5)
     assert (durations.asked(4), durations.asked(20), durations.asked(1000)) == (zero.LEAST, 38, zero.MOST)

@@ -178,6 +178,18 @@ COMMANDS = {
             ("--json", "print one JSON object as the last line"),
         ),
     ),
+    "space": Command(
+        "write the folder of a Hugging Face Space with the story room",
+        "app.space.main",
+        arguments="DIR",
+        options=(
+            ("--kind KIND", "what it draws on: cpu (default), gpu (a card of its own), zero (ZeroGPU)"),
+            ("--title TEXT", "what the Space is called"),
+            ("--tier NAME", "gpu: which weights it fetches at its start (default: what fits)"),
+            ("--keep PLACE", "where stories outlive a restart: a mounted bucket's path, OWNER/NAME of a dataset"),
+            ("--json", "print one JSON object as the last line"),
+        ),
+    ),
     "share": Command(
         "put a story on the Hugging Face Hub: a page that plays it, a pack or a film",
         "app.share.main",

@@ -12,12 +12,16 @@ from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.login import Lock
+from app.accounts import Accounts, Client
+from app.login import Lock, Locks
 from app.password import VARIABLE, given_password
 from app.settings import Settings
 from nsp_core.errors import ConfigError
 
 log = logging.getLogger(__name__)
+
+HUGGING_FACE, GUESTS = "huggingface", "guests"  # of the setting `accounts`
+HUB = "https://huggingface.co https://*.hf.space"  # shows Spaces in a frame
 
 # what a person may have set for other programs and would open this one: code from a chat, foreign files, a tunnel
 NOT_HERE = ("GRADIO_VIBE_MODE", "GRADIO_ALLOWED_PATHS", "GRADIO_SHARE", "GRADIO_HOT_RELOAD", "GRADIO_MCP_SERVER",
@@ -26,11 +30,12 @@ NOT_HERE = ("GRADIO_VIBE_MODE", "GRADIO_ALLOWED_PATHS", "GRADIO_SHARE", "GRADIO_
 
 @dataclass(frozen=True)
 class Access:
-    """`names`: what else this page is called, in front of a proxy or on a Space."""
+    """`names`: what else this page is called, in front of a proxy or on a Space. `framed_by`: who may show it."""
 
     public: bool
-    lock: Lock | None
+    lock: Locks | None
     names: tuple[str, ...] = ()
+    framed_by: str = ""
 
 
 def is_loopback(host: str) -> bool:
@@ -53,6 +58,8 @@ def access_for(
     """Raises ConfigError, one sentence, where others could come and no password is set."""
     env = os.environ if env is None else env
     public = is_public(host, settings, env)
+    if settings.accounts:
+        return _with_accounts(settings, env)
     password = given_password(password_file, env)
     if public and password is None:
         raise ConfigError(
@@ -63,6 +70,16 @@ def access_for(
     if space := env.get("SPACE_HOST"):
         names.append(space)
     return Access(public, Lock(password) if password is not None else None, tuple(names))
+
+
+def _with_accounts(settings: Settings, env: Mapping[str, str]) -> Access:
+    """Everybody has stories of their own. Raises ConfigError for a kind of account that there is not."""
+    if settings.accounts not in (HUGGING_FACE, GUESTS):
+        raise ConfigError(f"WHATNEXT_ACCOUNTS is {HUGGING_FACE} or {GUESTS}, not {settings.accounts!r}.")
+    space = env.get("SPACE_HOST", "")
+    client = Client.from_environment(env) if settings.accounts == HUGGING_FACE else None
+    names = (*(name.strip() for name in settings.served_as.split(",") if name.strip()), *([space] if space else []))
+    return Access(True, Accounts(client, secure=bool(space)), names, HUB if space else "")
 
 
 def close_side_doors(env: MutableMapping[str, str] | None = None) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import Protocol
 from urllib.parse import parse_qs, quote, urlsplit
 
 import anyio
@@ -44,6 +45,16 @@ FORM = """{wrong}<form method="post" action="{action}">
 <input id="password" name="password" type="password" autocomplete="current-password" required autofocus
 maxlength="1024">
 <button>{enter}</button></form>"""
+
+
+class Locks(Protocol):
+    """What the gate asks where others may come."""
+
+    async def answer(
+        self, scope: Scope, receive: Receive, cookie_of: Callable[[str], str | None]
+    ) -> tuple[Response | None, str]:
+        """What to answer instead of the page (None: let it through), and who asks ("" while nobody knows)."""
+        ...
 
 
 class Lock:

@@ -89,6 +89,7 @@ def serve(settings: Settings, arguments: argparse.Namespace, access: Access) -> 
     from app.factory import create_app
     from app.pages.examples import read_examples
     from app.presence import Presence
+    from app.rounds import rounds_for
     from app.running import forget, remember, running
     from app.security import door_for, lasting_token
     from app.window import Window
@@ -102,6 +103,7 @@ def serve(settings: Settings, arguments: argparse.Namespace, access: Access) -> 
     presence = Presence() if arguments.window else None
     examples = read_examples(arguments.examples) if arguments.examples else None
     door = door_for(arguments.host, token, access.names, access.lock)
+    door.framed_by = access.framed_by
     app = create_app(settings, door, examples=examples, steps=arguments.steps, presence=presence)
     over = threading.Event()
 
@@ -114,8 +116,11 @@ def serve(settings: Settings, arguments: argparse.Namespace, access: Access) -> 
     for name in ("SIGTERM", "SIGINT", "SIGHUP", "SIGBREAK"):  # the last two: a terminal that is closed
         if (number := getattr(signal, name, None)) is not None:
             signal.signal(number, end)
+    rounds = rounds_for(app.director.store, access.lock)
+    rounds.begin()
     app.director.start()
     try:
+        rounds.start()
         address = app.launch(arguments.host, port)
         link = address
         if arguments.host in EVERYWHERE:  # what Gradio says then is only true on this machine
@@ -138,6 +143,7 @@ def serve(settings: Settings, arguments: argparse.Namespace, access: Access) -> 
         if presence is not None:
             presence.close()
         forget(settings.run_dir)
+        rounds.close()
         app.close()
     return 0
 
@@ -147,6 +153,8 @@ def warning_to_hosts(settings: Settings) -> str:
     filtered = "The content filter looks at what comes in and what is drawn."
     if not settings.filter_on:
         filtered = "There is no content filter: whoever comes sees what others bring and draw."
+    if settings.accounts:
+        return f"Others can reach this page, each with stories of their own. {filtered}"
     return (
         "Others can reach this page, and whoever knows the password may do everything with its stories. Without a "
         f"proxy that speaks TLS, the password crosses the network in the clear. {filtered}"

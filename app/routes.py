@@ -10,6 +10,7 @@ import logging
 import re
 import tempfile
 import unicodedata
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -47,8 +48,9 @@ FONTS = ROOT / "assets" / "fonts"
 _PLAIN = re.compile(r"[\w.-]{1,120}")
 
 
-def routes(desk: Desk) -> list[Route]:
-    """All of them, for `demo.launch(app_kwargs={"routes": ...})`: they stand before Gradio's."""
+def routes(desks: Callable[[], Desk]) -> list[Route]:
+    """All of them, each asked of the desk of whoever asks. For `demo.launch(app_kwargs={"routes": ...})`: they stand
+    before Gradio's."""
 
     async def media(request: Request) -> Response:
         name = request.path_params["name"]
@@ -56,7 +58,7 @@ def routes(desk: Desk) -> list[Route]:
         if kind is None:
             return _gone()
         try:
-            path = await run_in_threadpool(desk.media_path, name)
+            path = await run_in_threadpool(lambda: desks().media_path(name))
         except NotFound:
             return _gone()
         tag = f'"{name[:64]}"'
@@ -67,7 +69,7 @@ def routes(desk: Desk) -> list[Route]:
 
     async def preview(request: Request) -> Response:
         try:
-            path = await run_in_threadpool(desk.preview_path, request.path_params["job"])
+            path = await run_in_threadpool(lambda: desks().preview_path(request.path_params["job"]))
             data = await run_in_threadpool(path.read_bytes)  # small, and replaced by the next one at any moment
         except (NotFound, OSError):
             return Response(status_code=204)  # just gone: the page has better things to do than to report it
@@ -79,7 +81,7 @@ def routes(desk: Desk) -> list[Route]:
     async def example(request: Request) -> Response:
         name = request.path_params["name"]
         kind = PICTURES.get(Path(name).suffix)
-        path = desk.examples.folder / name
+        path = (await run_in_threadpool(desks)).examples.folder / name
         if kind is None or not _PLAIN.fullmatch(name) or not path.is_file():
             return _gone()
         return FileResponse(path, media_type=kind, headers={"Cache-Control": "private, max-age=3600"})
@@ -92,6 +94,7 @@ def routes(desk: Desk) -> list[Route]:
         return FileResponse(path, media_type="font/woff2", headers={"Cache-Control": "private, max-age=604800"})
 
     async def reel(request: Request) -> Response:
+        desk = await run_in_threadpool(desks)
         target = Path(tempfile.mkstemp(suffix=".mp4", prefix="reel-", dir=desk.settings.run_dir)[1])
         try:
             title = await run_in_threadpool(desk.write_reel, request.path_params["scene"], target)
@@ -109,7 +112,7 @@ def routes(desk: Desk) -> list[Route]:
     async def film(request: Request) -> Response:
         """What was made in the cutting room, under the story's title."""
         try:
-            path, title = await run_in_threadpool(desk.film, request.path_params["name"])
+            path, title = await run_in_threadpool(lambda: desks().film(request.path_params["name"]))
         except NotFound:
             return _gone()
         headers = {"Content-Disposition": disposition(title, path.suffix[1:]), "Cache-Control": "no-store"}
@@ -118,7 +121,7 @@ def routes(desk: Desk) -> list[Route]:
     async def scene(request: Request) -> Response:
         """What a person takes along of one scene, under a name that says what it is."""
         try:
-            saved = await run_in_threadpool(saved_part, desk, **request.path_params)
+            saved = await run_in_threadpool(lambda: saved_part(desks(), **request.path_params))
         except NotFound:
             return _gone()
         headers = {"Content-Disposition": disposition(saved.name, saved.ext), "Cache-Control": "private, no-cache"}
@@ -128,7 +131,7 @@ def routes(desk: Desk) -> list[Route]:
 
     async def backup(request: Request) -> Response:
         try:
-            path = await run_in_threadpool(desk.library.backup_path, request.path_params["name"])
+            path = await run_in_threadpool(lambda: desks().library.backup_path(request.path_params["name"]))
         except UserError:
             return _gone()
         headers = {"Content-Disposition": disposition(path.stem, "zip"), "Cache-Control": "no-store"}

@@ -25,7 +25,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.catalogue import say
 from app.killpoints import reached
-from app.login import Lock
+from app.login import Locks
 from app.plain import plain_page
 from app.visitor import visitor
 
@@ -53,7 +53,8 @@ class Door:
 
     token: str | None
     hosts: frozenset[str] = frozenset(LOOPBACK)
-    lock: Lock | None = None
+    lock: Locks | None = None
+    framed_by: str = ""  # sources that may show the page in a frame of theirs, beside itself
     any_address: bool = False  # bare IP addresses are welcome: a rebound name cannot be one
     starting: bool = True
 
@@ -83,7 +84,7 @@ def host_name(header: str) -> str:
         return ""
 
 
-def door_for(host: str, token: str | None, extra: Iterable[str] = (), lock: Lock | None = None) -> Door:
+def door_for(host: str, token: str | None, extra: Iterable[str] = (), lock: Locks | None = None) -> Door:
     """The door of a server that listens on `host`, and is known as `extra`, too."""
     names = {*LOOPBACK, *extra}
     everywhere = host in ("0.0.0.0", "::", "")  # noqa: S104
@@ -213,6 +214,7 @@ def _with_headers(send: Send, door: Door) -> Send:
             headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
             headers.setdefault("Permissions-Policy", PERMISSIONS)
             frames = "" if door.token is None and door.lock is None else "; frame-ancestors 'self'"
+            frames += f" {door.framed_by}" if frames and door.framed_by else ""
             headers.setdefault("Content-Security-Policy", POLICY + frames)
         await send(message)
 

@@ -53,6 +53,8 @@ class Settings:
     in_process: bool = False  # ZeroGPU: jobs run inside the event handler, no worker process
     public: bool = False  # others than the person at this machine may come: app.access asks for a password then
     served_as: str = ""  # other names of this page, comma between them: in front of a proxy; makes it public
+    accounts: str = ""  # "huggingface": people log in there and are kept apart; "guests": apart, and forgotten
+    keep: str = ""  # where snapshots of all stories go and come from: a folder, or OWNER/NAME of a private dataset
     filter: str = ""  # the content filter: "on", "off", "" for on in public mode only
     filter_model: str = ""  # its weights; "": where app.filter_weights puts them
     judge: str = ""  # a judge of nsp_core.judges that is asked about takes; "": the model itself

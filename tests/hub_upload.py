@@ -167,7 +167,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _create(self, asked: dict[str, Any]) -> tuple[int, Any, dict[str, str]]:
         key = asked["type"], f"{asked['organization'] or ME}/{asked['name']}"
         if key in self.hub.repos:
-            return 409, {"error": "You already created this repo"}, {}
+            return 409, {"error": "You already created this repo", "url": f"{self.hub.url}/{key[0]}s/{key[1]}"}, {}
         repo = self.hub.repos[key] = Kept(asked.get("visibility") == "private", asked.get("sdk"))
         repo.files[".gitattributes"] = b"*.zip filter=lfs\n"
         repo.commit("initial commit")
@@ -211,6 +211,15 @@ class _Handler(BaseHTTPRequestHandler):
                 for title, one in reversed(repo.commits)
             ]
             return 200, history, {}
+        if what == "tree":
+            return (
+                200,
+                [
+                    {"type": "file", "path": one, "size": len(data), "oid": git_hash(data)}
+                    for one, data in repo.files.items()
+                ],
+                {},
+            )
         if what == "preupload":
             return 200, {"files": [self._mode(repo, one) for one in json.loads(body)["files"]]}, {}
         if what == "settings":
@@ -235,6 +244,9 @@ class _Handler(BaseHTTPRequestHandler):
         fresh = {}
         for line in lines[1:]:
             value = line["value"]
+            if line["key"] == "deletedFile":
+                repo.files.pop(value["path"])
+                continue
             if line["key"] == "lfsFile" and value["oid"] not in self.hub.store:
                 return 400, {}, {"X-Error-Message": "LFS pointer pointed to a file that does not exist"}
             large = line["key"] == "lfsFile"

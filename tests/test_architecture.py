@@ -38,7 +38,7 @@ TORCH_FREE_CORE = (
     "nsp_core.banks.file",
 )
 # The modules of app that run inside the model's own process.
-WORKER_MODULES = {"app.worker"}
+WORKER_MODULES = {"app.worker", "app.zero"}
 
 TOP_LEVEL = {
     *PACKAGES,

@@ -28,6 +28,7 @@ from app.pages.wishes.models import Models
 from app.pages.wishes.person import Message, Person, Question, Told, Wish, text_of
 from app.pages.wishes.queue import Queueing
 from app.pages.wishes.recipe import Recipes
+from app.pages.wishes.share import Share
 from app.pages.wishes.shelf import Shelf
 from app.pages.wishes.takes import Takes
 from app.pages.wishes.telling import Telling
@@ -35,6 +36,7 @@ from app.pages.wishes.wander import Wandering
 from app.provenance.account import provenance_of
 from app.reel import ReelItem, export_reel
 from app.reel.rendering import Rendering
+from app.share.sending import Sending
 from app.store.errors import NotFound, StaleStory
 from nsp_core.errors import OutsideLanguage, UserError, WhatNextError
 
@@ -54,8 +56,11 @@ class Desk:
         steps: int | None = None,
         works_here: bool = False,
         at_home: bool = False,
+        most_stories: int | None = None,
+        beside: Desk | None = None,
     ) -> None:
-        self.person = Person(director, owner_id, examples, uploads.resolve(), steps, works_here, at_home)
+        """`beside`: another person's desk in the same house; what there is one of for everybody is shared with it."""
+        self.person = Person(director, owner_id, examples, uploads.resolve(), steps, works_here, at_home, most_stories)
         self.director = director
         self.store = director.store
         self.owner_id = owner_id
@@ -65,8 +70,9 @@ class Desk:
         self.views = Views(director, owner_id, examples)
         self.beginning = Beginning(self.person)
         self.library = Library(self.person)
-        self.fetching = Fetching(self.settings)
-        self.rendering = Rendering(self.settings)
+        self.fetching = beside.fetching if beside else Fetching(self.settings)
+        self.rendering = beside.rendering if beside else Rendering(self.settings)
+        self.sending = beside.sending if beside else Sending(self.store)
         self.wishes: dict[str, Wish] = {}
         self.questions: dict[str, Question] = {}
         for subject in (
@@ -85,6 +91,7 @@ class Desk:
             Queueing(self.person),
             EngineRoom(self.person),
             Film(self.person, self.rendering),
+            Share(self.person, self.sending),
         ):
             self.wishes.update(subject.wishes)
             self.questions.update(getattr(subject, "questions", {}))

@@ -13,7 +13,7 @@ from typing import Any
 import gradio as gr
 
 from app.catalogue import spoken
-from app.pages.desk import Desk
+from app.pages.desks import Desks
 from app.pages.head import paper
 
 CLIENT = Path(__file__).with_name("client")
@@ -47,6 +47,7 @@ SCRIPTS = (
     "map.js",
     "cutplay.js",
     "film.js",
+    "share.js",
     "undo.js",
     "thrown.js",
     "library.js",
@@ -103,20 +104,20 @@ def theme() -> gr.themes.Base:
     return base.set(body_background_fill=paper()["light"], body_background_fill_dark=paper()["dark"])
 
 
-def story_room(desk: Desk) -> gr.HTML:
+def story_room(desks: Desks) -> gr.HTML:
     """The whole page. `look` shows a place, `act` does something and shows where it leads, `ask` fills a panel.
 
     Not a subclass of gr.HTML: Gradio writes a .pyi file beside the module of each subclass.
     """
 
     def look(message: Any) -> dict[str, Any]:
-        return desk.look(message)
+        return desks().look(message)
 
     def act(message: Any) -> dict[str, Any]:
-        return desk.act(message)
+        return desks().act(message)
 
     def ask(message: Any) -> dict[str, Any]:
-        return desk.ask(message)
+        return desks().ask(message)
 
     return gr.HTML(
         value="",

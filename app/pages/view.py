@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from app.access import HUGGING_FACE
 from app.catalogue import say
 from app.director import Director
 from app.pages.alone_view import alone_view
@@ -19,12 +20,13 @@ from app.pages.stories import FIRST_PAGE, shelf_view
 from app.pages.strip import strip_view
 from app.pages.takes_view import Behind, shown_job, takes_view
 from app.pages.wander_view import retelling_view, trouble_of, undo_view
+from app.settings import Settings
 from app.store.errors import NotFound
 from app.store.jobs import Job
 from app.store.owners import shelf_order
 from app.store.queue import Queue
 from app.story import Scene, Story, Tree, shown_path
-from app.visitor import visitor
+from app.visitor import account, visitor
 
 MOST_TRASH = 60  # stories that are listed
 UPLOAD_LIMIT = 200 * 2**20
@@ -63,7 +65,7 @@ class Views:
     def home(self, notice: dict[str, Any] | None = None) -> dict[str, Any]:
         return {
             **self._frame("home", Place()),
-            "notice": notice,
+            "notice": notice or told_of(account_view(self.director.settings)),
             "examples": [
                 {"name": one.name, "title": one.title, "words": one.words, "image": one.image}
                 for one in self.examples.all
@@ -169,6 +171,7 @@ class Views:
             "here": place.json(),
             "engine": engine_view(self.director),
             "guarded": bool(visitor.get()),
+            "account": account_view(self.director.settings),
             "notice": None,
             "story": None,
             "job": None,
@@ -182,3 +185,20 @@ class Views:
             "still": None,
             "path": [],
         }
+
+
+def told_of(who: dict[str, Any] | None) -> dict[str, Any] | None:
+    """What a person should know of the place before they begin."""
+    return {"kind": "info", "text": " ".join(who["tells"])} if who and who["tells"] else None
+
+
+def account_view(settings: Settings) -> dict[str, Any] | None:
+    """Who is logged in where people are told apart; None elsewhere. `tells`: what a person should know of the place."""
+    who = account.get()
+    if who is None:
+        return None
+    tells = [say("safety.guest")] if who.is_guest and settings.accounts == HUGGING_FACE else []
+    tells += [say("safety.guest_only")] if who.is_guest and not tells else []
+    tells += [say("safety.not_durable")] if settings.in_process else []
+    login = "/login" if who.is_guest and settings.accounts == HUGGING_FACE else None
+    return {"name": None if who.is_guest else who.name, "login": login, "tells": tells}

@@ -13,10 +13,8 @@ Exit codes: 0 done, 1 the Hub said no or was out of reach, 2 the input cannot be
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 import tempfile
-import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -28,14 +26,11 @@ from app.progress_bar import ProgressBar
 from app.reel.command import add_options
 from app.settings import Settings
 from app.share.hub import Hub, Target, check_size
-from app.share.parcel import FORMS, PLACES, Choice, Parcel, make_parcel, slug
+from app.share.parcel import FOLDER, FORMS, PLACES, Choice, Parcel, clear_left_overs, make_parcel, slug
 from app.store import Store
 from app.story import Story
 from app.terminal import OneSentenceParser, open_existing, plain, run, tell
 from nsp_core.errors import Cancelled, UserError
-
-_FOLDER = "share-"
-_LEFT_OVER = 86_400.0  # seconds after which the files of a killed command go
 
 
 def parser() -> argparse.ArgumentParser:
@@ -71,7 +66,7 @@ def share(arguments: argparse.Namespace) -> dict[str, Any]:
     with open_existing(Settings.from_environment(data_dir=arguments.data_dir)) as store:
         story = story_called(store, arguments.story)
         clear_left_overs(store.settings.run_dir)
-        with tempfile.TemporaryDirectory(prefix=_FOLDER, dir=store.settings.run_dir) as folder:
+        with tempfile.TemporaryDirectory(prefix=FOLDER, dir=store.settings.run_dir) as folder:
             return hand_over(store, story, choice, Path(folder), arguments)
 
 
@@ -157,12 +152,6 @@ def answer(parcel: Parcel, target: Target | None, arguments: argparse.Namespace,
         "commit": None,
         "fresh": False,
     }
-
-
-def clear_left_overs(folder: Path) -> None:
-    for path in folder.glob(f"{_FOLDER}*"):
-        if path.stat().st_mtime < time.time() - _LEFT_OVER:
-            shutil.rmtree(path, ignore_errors=True)
 
 
 if __name__ == "__main__":

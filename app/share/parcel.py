@@ -13,6 +13,8 @@ import argparse
 import hashlib
 import json
 import re
+import shutil
+import time
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,6 +41,8 @@ PLACES: tuple[Place, ...] = get_args(Place)
 FILMS: tuple[Kind, ...] = get_args(Kind)
 FORMS: tuple[Form, ...] = get_args(Form)
 README = "README.md"
+FOLDER = "share-"  # what a parcel's folder begins with
+_LEFT_OVER = 86_400.0  # seconds after which the folder of a killed program goes
 
 Told = Callable[[int, int], None]
 
@@ -124,6 +128,13 @@ def make_parcel(
     paths = sorted(path for path in folder.iterdir() if path.is_file())
     files = tuple(File(path.name, path.stat().st_size, _hash(path)) for path in paths)
     return Parcel(choice.place, story.id, story.title, folder, files, lines_of(paths), tuple(notes), missing)
+
+
+def clear_left_overs(folder: Path) -> None:
+    """Parcels that a kill left in the folder of running programs."""
+    for path in folder.glob(f"{FOLDER}*"):
+        if path.stat().st_mtime < time.time() - _LEFT_OVER:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def slug(title: str) -> str:

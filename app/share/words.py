@@ -1,12 +1,14 @@
 """Every word that a file gives away, read out of the finished file itself: what is shown before anything is sent.
 
 Knows nothing of stories: a page, a pack or a film is opened as a stranger would open it. What only a program reads
-(hashes, times, names of modes) is left out by name, so that a field which is new is shown until somebody looks at it.
+(ids and hashes; times and modes by the name of their field) is left out; a field that is new is shown until somebody
+looks at it.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,19 +17,21 @@ from pathlib import Path
 from typing import Any
 
 from app.pack.form import MANIFEST, STORY
+from app.terminal import plain
 
 # of story.json and of a film's plan: what says nothing of anybody
 # fmt: off
 MACHINE = frozenset(
     (
-        "kind", "mode", "role", "name", "words_source", "fingerprint", "device", "dtype", "frames_sha256",
-        "latents_sha256", "frames", "latents", "created_at", "made_at", "at", "sha256", "value", "versions", "texts",
-        "source", "fit", "shape", "size", "voice", "join", "captions", "format", "version", "major_brand",
+        "kind", "mode", "role", "name", "words_source", "device", "dtype", "frames", "latents", "created_at", "made_at",
+        "at", "value", "source", "fit", "shape", "size", "voice", "join", "format", "version", "major_brand",
         "minor_version", "compatible_brands", "encoder", "handler_name", "vendor_id", "language", "creation_time",
         "duration",
     )
 )
 # fmt: on
+_OF_THE_PAGE = "texts"  # what the player's own buttons say
+_ID = re.compile(r"[0-9a-f]{64}(\.\w+)?|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _CLIP = '<script type="text/plain"'  # a whole film in one line
 
 
@@ -54,7 +58,7 @@ def lines_of(paths: list[Path]) -> tuple[Line, ...]:
     found: dict[tuple[str, str], int] = {}
     for path in paths:
         for what, text in words_in(path):
-            if text := " ".join(text.split()):
+            if text := plain(text):
                 found[what, text] = found.get((what, text), 0) + 1
     return tuple(Line(what, text, times) for (what, text), times in found.items())
 
@@ -63,6 +67,8 @@ def strings_of(value: Any, what: str = "") -> Iterator[tuple[str, str]]:
     """Texts of a JSON value by the name of their field; JSON that is kept as text is opened, too."""
     if isinstance(value, dict):
         for name, inner in value.items():
+            if name == _OF_THE_PAGE:
+                continue
             yield from strings_of(inner, str(name))
     elif isinstance(value, list):
         for inner in value:
@@ -72,7 +78,7 @@ def strings_of(value: Any, what: str = "") -> Iterator[tuple[str, str]]:
             yield from strings_of(json.loads(value), what)
         except ValueError:
             yield what, value
-    elif isinstance(value, str) and what not in MACHINE:
+    elif isinstance(value, str) and what not in MACHINE and not _ID.fullmatch(value):
         yield what, value
 
 
@@ -89,7 +95,7 @@ class _Texts(HTMLParser):
         self.inside, self.kind, self.parts = tag, dict(attrs).get("type") or "", []
         given = dict(attrs)
         if tag == "meta" and given.get("name") not in (None, "viewport", "referrer"):
-            self.found.append((str(given["name"]), given.get("content") or ""))
+            self.found += strings_of(given.get("content") or "", str(given["name"]))
 
     def handle_data(self, data: str) -> None:
         if self.inside == "script" and self.kind.endswith("json"):

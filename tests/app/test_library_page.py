@@ -121,7 +121,7 @@ def test_a_backup_is_made_downloaded_restored_and_erased(desk: Desk) -> None:
     (backup,) = said["backups"]
     assert backup["stories"] == 1 and said["work"]["over"] and said["work"]["share"] == 1.0
 
-    client = TestClient(Starlette(routes=routes(desk)))
+    client = TestClient(Starlette(routes=routes(lambda: desk)))
     answer = client.get(f"/backup/{backup['name']}")
     assert answer.status_code == 200 and len(answer.content) == backup["bytes"]
     assert "attachment" in answer.headers["content-disposition"]

@@ -14,7 +14,10 @@ import yaml
 from huggingface_hub import constants
 from huggingface_hub.utils import logging
 
+from app.director import Director
 from app.pack.archive import opened
+from app.pages.desk import Desk
+from app.pages.examples import Examples
 from app.settings import Settings
 from app.share import hub as there_is
 from app.share import main as share
@@ -78,7 +81,9 @@ def test_a_page_becomes_a_private_static_space(ask: Any, hub: Hub) -> None:
     assert {one["name"]: one["bytes"] for one in told["files"]} == {
         name: len(data) for name, data in repo.files.items() if name != ".gitattributes"
     }
-    assert any(one["text"] == SECRET for one in told["words"]) and f"words: {SECRET}" in said
+    assert {one["text"] for one in told["words"]} >= {"Rain", "A seed lies in the rain.", SECRET}
+    assert "Go on" not in [one["text"] for one in told["words"]]  # the player's own buttons are no secret
+    assert f"words: {SECRET}" in said
 
 
 def test_once_more_sends_nothing(ask: Any, hub: Hub) -> None:
@@ -244,6 +249,10 @@ def test_too_large_is_said_before_the_first_byte(ask: Any, hub: Hub, monkeypatch
 def test_a_new_field_is_shown_until_somebody_looks_at_it() -> None:
     value = {"scenes": [{"words": "a", "diary": "b", "created_at": "c"}], "plan": '{"title": {"text": "d"}}'}
     assert list(strings_of(value)) == [("words", "a"), ("diary", "b"), ("text", "d")]
+    assert (
+        list(strings_of({"take": "0" * 64, "story": "01a201e4-8449-7000-94f8-32a6b1c91b13", "texts": {"end": "e"}}))
+        == []
+    )
 
 
 def test_words_are_counted_over_files(tmp_path: Path) -> None:
@@ -263,3 +272,62 @@ def test_a_title_says_nothing_to_the_hub_but_a_title() -> None:
 @pytest.mark.parametrize(("title", "name"), [("Der Fuchs — im Schnee!", "der-fuchs-im-schnee"), ("雨", "story")])
 def test_names_are_plain(title: str, name: str) -> None:
     assert slug(title) == name
+
+
+# on the page ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def desk(data: Path, hub: Hub) -> Iterator[Desk]:
+    store = open_store(Settings(data_dir=data))
+    made = Desk(Director(store), store.local_owner(), Examples(data), uploads=data, at_home=True)
+    yield made
+    made.sending.close()
+    store.close()
+
+
+def where_rain_is(desk: Desk) -> dict[str, str]:
+    return {"story": next(one.id for one in desk.stories.list_stories() if one.title == "Rain")}
+
+
+def test_the_page_shows_all_of_it_and_sends_what_it_showed(desk: Desk, hub: Hub) -> None:
+    at = where_rain_is(desk)
+    assert desk.ask({**at, "ask": "share"})["state"] is None
+    assert desk.act({**at, "do": "share_look", "form": "page"})["notice"] is None
+    desk.sending.wait()
+    state = desk.ask({**at, "ask": "share"})["state"]
+    assert state["what"] == "ready" and {one["name"] for one in state["files"]} == {"README.md", "index.html"}
+    assert SECRET in [one["text"] for one in state["words"]] and not hub.asked  # nothing was asked so far
+    sizes = {one["name"]: one["bytes"] for one in state["files"]}
+    desk.act({**at, "do": "share_send", "repo": "wet"})
+    desk.sending.wait()
+    state = desk.ask({**at, "ask": "share"})["state"]
+    assert (state["what"], state["url"]) == ("sent", f"{hub.url}/spaces/me/wet"), state["why"]
+    repo = hub.of("space", "me/wet")
+    assert repo.private and {name: len(repo.files[name]) for name in sizes} == sizes
+    desk.act({**at, "do": "share_forget"})
+    assert list(desk.settings.run_dir.glob("share-*")) == [] and desk.ask({**at, "ask": "share"})["state"] is None
+
+
+def test_what_fails_on_the_page_is_said_there_and_can_be_tried_again(desk: Desk, hub: Hub) -> None:
+    at = where_rain_is(desk)
+    assert desk.act({**at, "do": "share_send", "repo": "x"})["notice"]["kind"] == "error"  # nothing was looked at
+    desk.act({**at, "do": "share_look", "form": "pack"})
+    desk.sending.wait()
+    hub.faults = [Fault("repos/create", 409)]
+    desk.act({**at, "do": "share_send", "repo": "rain"})
+    desk.sending.wait()
+    state = desk.ask({**at, "ask": "share"})["state"]
+    assert state["what"] == "failed" and "is taken" in state["why"]
+    desk.act({**at, "do": "share_send", "repo": "other", "public": True})
+    desk.sending.wait()
+    assert not hub.of("dataset", "me/other").private
+
+
+def test_a_visitor_cannot_share_in_the_owners_name(desk: Desk, hub: Hub) -> None:
+    visitor = Desk(desk.director, desk.owner_id, desk.examples, uploads=Path("."), at_home=False, beside=desk)
+    at = where_rain_is(desk)
+    assert "at this computer" in visitor.ask({**at, "ask": "share"})["error"]
+    for wish in ("share_look", "share_send", "share_forget"):
+        assert visitor.act({**at, "do": wish, "form": "page"})["notice"]["kind"] == "error"
+    assert desk.sending.state is None and not hub.asked

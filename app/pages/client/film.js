@@ -150,6 +150,15 @@ const film = (() => {
     told();
   }
 
+  // The panel is used for something else.
+  function share() {
+    if (waiting) keep();
+    clearTimeout(looking);
+    player.pause();
+    parts = null;
+    sharing.open();
+  }
+
   async function make(form) {
     player.pause();
     if (waiting) await keep();
@@ -194,7 +203,8 @@ const film = (() => {
       made: h("div.wn-cut-made"),
       make: h("div.wn-row", {}, h("button.wn-first.wn-cut-make", { type: "button", onclick: () => make("") }, T("film.make")),
         h("button.wn-link", { type: "button", onclick: async () => { clearTimeout(waiting); waiting = null; await keeping; await act("film_anew"); now = await ask("film") || now; plan = now.plan; fillCards(); draw(); } }, T("film.anew"))),
-      beside: h("details.wn-cut-beside", {}, h("summary", {}, T("film.beside")), h("div.wn-row", {}, beside)),
+      beside: h("details.wn-cut-beside", {}, h("summary", {}, T("film.beside")), h("div.wn-row", {}, beside),
+        now.may_share ? h("div.wn-row", {}, h("button.wn-second", { type: "button", onclick: share }, icon("share"), T("share.tool"))) : null),
       cards: h("div.wn-cut-settings"),
     };
     fillCards();

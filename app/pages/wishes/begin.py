@@ -118,6 +118,7 @@ class Beginning:
         )
 
     def _drawn_beginning(self, words: str, describe_job: str | None, title: str) -> Place:
+        self.person.may_begin()
         story = self.person.stories.create_story(title)
         scene = self.person.stories.begin_scene(
             story.id, words, words_source="user", describe_job_id=describe_job, keep_pictures=False
@@ -138,6 +139,7 @@ class Beginning:
         return self._kept_beginning(job, words or str(job.result.get("words", "")), "user" if words else "model", "")
 
     def _kept_beginning(self, job: Job, words: str, source: Any, title: str) -> Place:
+        self.person.may_begin()
         story = self.person.stories.create_story(title)
         scene = self.person.stories.begin_scene(story.id, words, words_source=source, describe_job_id=job.id)
         return Place(story.id, scene.id)

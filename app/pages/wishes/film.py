@@ -66,6 +66,7 @@ class Film:
             "forms": list(self._forms),
             "way": self._way(cut),
             "report": self._told(cut.end),
+            "may_share": self.person.at_home,
         }
 
     def _report(self, message: Message, _place: Place) -> dict[str, Any]:

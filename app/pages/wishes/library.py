@@ -74,6 +74,7 @@ class Library:
     def _duplicate(self, _message: Message, place: Place) -> Told:
         story = self.person.stories.story(place.story or "")
         title = say("library.copy_of", title=story.title or say("view.untitled"))[:120]
+        self.person.may_begin()
         copy = self.person.stories.duplicate_story(story.id, title)
         opens = {"label": say("library.open_it"), "do": "open", "with": {"story": copy.id, "scene": None}}
         return Told(Place(), say("library.duplicated", title=title), opens)

@@ -45,7 +45,7 @@ Question = Callable[[Message, Place], dict[str, Any]]  # changes nothing; the an
 class Person:
     """`uploads` is the only folder that a brought file may lie in; `steps` overrides the drawing steps that the model
     recommends; `works_here`: what is asked for is done in this process, there is no worker; `at_home`: only this very
-    machine can talk to the page, so whoever does sits in front of it."""
+    machine can talk to the page, so whoever does sits in front of it; `most_stories`: how many this person may keep."""
 
     director: Director
     owner_id: str
@@ -54,6 +54,7 @@ class Person:
     steps: int | None = None
     works_here: bool = False
     at_home: bool = False
+    most_stories: int | None = None
 
     @property
     def store(self) -> Store:
@@ -66,6 +67,13 @@ class Person:
     @property
     def stories(self) -> Stories:
         return self.store.stories(self.owner_id)
+
+    def may_begin(self) -> None:
+        """Before another story is made. Raises UserError; those in the trash count, for they are kept, too."""
+        if self.most_stories is None:
+            return
+        if self.stories.count_stories() + self.stories.count_stories(trashed=True) >= self.most_stories:
+            raise UserError(say("safety.too_many_stories", n=self.most_stories))
 
     def scene(self, place: Place) -> Scene:
         return self.stories.scene(place.scene or "")

@@ -132,6 +132,8 @@ def place_of(
     count = config.held_out if held_out else config.count(kind)
     weights = stamp(pipeline.vae, pipeline.vision_language, pipeline.connector.queries)
     asked = {k: v for k, v in asdict(config).items() if k not in ("images", "videos", "pairs", "held_out")}
+    if not config.pair_sources:
+        del asked["pair_sources"]  # caches that were made before there were any keep their names
     made = [weights, asked, count, states, SHARD, pipeline.config.dialect]
     made += made_from(pipeline, config, kind, held_out, count)
     digest = hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()[:16]
@@ -146,7 +148,8 @@ def made_from(pipeline: Any, config: ExampleConfig, kind: Kind, held_out: bool, 
         return []
     for row in real_rows(sources, held_out)[:count]:
         place = [row.path.name, row.member, row.frames, row.crop]
-        digest.update(json.dumps([row.source, row.key, row.caption, *place]).encode())
+        before = [row.preceding] if row.preceding else []
+        digest.update(json.dumps([row.source, row.key, row.caption, *place, *before]).encode())
     return [c.width, c.height, c.num_frames, c.fps, digest.hexdigest()]
 
 

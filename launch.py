@@ -94,7 +94,19 @@ COMMANDS = {
             ("--json", "with tiny, table and plan: print one JSON object as the last line"),
         ),
     ),
-    "data": Command("prepare training data from films"),
+    "data": Command(
+        "prepare training data from films: shots, filters, captions, pairs, a pack",
+        "training.data.main",
+        WORKSHOP,
+        arguments="run|demo|captions|plan CONFIG|FOLDER [KEY=VALUE ...]",
+        options=(
+            ("--out DIR", "run, demo: the run's folder; the same one goes on with it"),
+            ("--retry", "run, demo: try again what failed, too"),
+            ("--clips N", "plan: how many clips to cost (default: 13 million)"),
+            ("--rates DIR", "plan: a run's folder whose measured rates are taken"),
+            ("--json", "print one JSON object as the last line"),
+        ),
+    ),
     "eval": Command(
         "measure a model: right-scene rates with intervals, floors and ceiling",
         "training.evaluate.main",
@@ -222,7 +234,7 @@ COMMANDS = {
         "time the model and the page on this machine",
         "tests.bench.main",
         WORKSHOP,
-        arguments="[app|train|reel|predict]",
+        arguments="[app|train|reel|predict|data]",
         options=(
             ("--json", "print one JSON object as the last line"),
             ("--quick", "few repetitions, and nothing that takes long: shows that everything runs"),

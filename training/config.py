@@ -28,7 +28,7 @@ def load(cls: type[T], path: Path, overrides: list[str] | None = None) -> T:
     if not isinstance(values, dict):
         raise ConfigError(f"The config {path} must hold `key: value` lines, got {type(values).__name__}.")
     for override in overrides or []:
-        _apply(values, override)
+        apply_override(values, override)
     return build(cls, values)
 
 
@@ -64,7 +64,8 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-def _apply(values: dict[str, Any], override: str) -> None:
+def apply_override(values: dict[str, Any], override: str) -> None:
+    """Put `a.b=c` into nested values. Raises ConfigError for what is not written so."""
     key, sep, text = override.partition("=")
     if not sep or not key:
         raise ConfigError(f"An override is written key=value (got '{override}').")

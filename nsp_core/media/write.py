@@ -26,7 +26,7 @@ from nsp_core.errors import GeometryError
 from nsp_core.media.house import HOUSE, HouseEncoding
 from nsp_core.types import Frames
 
-_BITEXACT_CODEC = 1 << 23  # AV_CODEC_FLAG_BITEXACT: no program name in the stream
+BITEXACT_CODEC = 1 << 23  # AV_CODEC_FLAG_BITEXACT: no program name in the stream
 _BITEXACT_FORMAT = 0x0400  # AVFMT_FLAG_BITEXACT
 AAC_FRAME = 1024  # samples
 _FILTERS = {"lanczos": Image.Resampling.LANCZOS, "nearest": Image.Resampling.NEAREST}
@@ -58,10 +58,10 @@ def write_clip(path: str | Path, frames: Frames, fps: float | Fraction, *, maste
         context.time_base = Fraction(1, master.timescale)
         context.color_primaries = context.color_trc = context.colorspace = master.colour_tag
         context.color_range = master.range_tag
-        context.flags |= _BITEXACT_CODEC
+        context.flags |= BITEXACT_CODEC
         audio: Any = container.add_stream(master.audio_codec, rate=master.audio_rate, layout=master.audio_layout)
         audio.bit_rate = master.audio_bits
-        audio.codec_context.flags |= _BITEXACT_CODEC
+        audio.codec_context.flags |= BITEXACT_CODEC
         for index, frame in enumerate(frames):
             picture = to_yuv(enlarge(frame, master), master)
             picture.pts, picture.duration = index * ticks, ticks

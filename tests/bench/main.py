@@ -1,8 +1,9 @@
-"""`python launch.py bench [app|train|reel|predict] [--json] [--quick] [--only PART]`: promises about time, measured.
+"""`python launch.py bench [app|train|reel|predict|data] [--json] [--quick] [--only PART]`: promises, measured.
 
 Without a word the model, the page's start and the film; `app`: how the page feels in a browser (tests.bench.app);
 `train`: a training step (tests.bench.train); `reel`: films (tests.bench.film); `predict`: the big pipeline beside
-diffusers' own at a size that a processor can draw (tests.bench.predict), and the starter beside it.
+diffusers' own at a size that a processor can draw (tests.bench.predict), and the starter beside it; `data`: curation
+beside PySceneDetect and ffmpeg (tests.bench.data).
 
 Each row is {"what", "value", "unit", "peer", "peer_value", "ratio", "bar", "ok"}: `bar` is the most that `value` may
 be, or `ratio` where a peer did the same work in the same run. What could not be measured has value null and is not ok.
@@ -21,7 +22,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.bench import app, film, page, predict, reel, train
+from tests.bench import app, data, film, page, predict, reel, train
 from tests.bench.model import THREADS, paired_ratio
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,8 +33,10 @@ Row = dict[str, Any]
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="launch.py bench", description="Time the model and the page on this machine.")
-    what = ["app", "train", "reel", "predict"]
-    parser.add_argument("what", nargs="?", choices=what, help="page; a training step; films; the big pipeline")
+    what = ["app", "train", "reel", "predict", "data"]
+    parser.add_argument(
+        "what", nargs="?", choices=what, help="page; a training step; films; the big pipeline; curation"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     parser.add_argument("--quick", action="store_true", help="few repetitions: shows that everything runs")
     parser.add_argument("--starter", type=Path, help="folder of the model to time (default: assets/starter)")
@@ -50,6 +53,7 @@ def main(argv: list[str] | None = None) -> int:
         "app": [lambda: app_rows(model, rounds)],
         "train": [lambda: train_rows(model, rounds)],
         "reel": [lambda: film.rows(quick=arguments.quick, parts=arguments.only or film.PARTS)],
+        "data": [lambda: data.rows(row, quick=arguments.quick)],
         "predict": [lambda: predict_rows(rounds), lambda: model_rows(model, rounds)[-1:]],
         None: measures(model, rounds),
     }

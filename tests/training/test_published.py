@@ -18,7 +18,7 @@ from nsp_core.errors import ConfigError, UnreadableMedia
 from nsp_core.media import write_clip
 from nsp_core.model import build
 from training.data import published
-from training.data.published import READERS, frames_of, rows
+from training.data.published import frames_of, rows
 from training.distil.stage import stills
 from training.picturebook.words import corpus
 from training.pretrain.cache import make_cache
@@ -96,7 +96,7 @@ def openhumanvid(folder):
 LAYOUTS = {"blip3o": blip3o, "vidgen": vidgen, "openvid": openvid, "opens2v": opens2v, "openhumanvid": openhumanvid}
 
 
-@pytest.mark.parametrize("name", READERS)
+@pytest.mark.parametrize("name", LAYOUTS)
 def test_three_rows_in_the_published_layout(name, tmp_path):
     LAYOUTS[name](tmp_path)
     read = list(rows(name, tmp_path))
@@ -222,7 +222,7 @@ def test_a_stage_learns_from_them(tmp_path, monkeypatch):
     assert {words for one in made for words in WORDS if words in one.prompt.text} == set(WORDS[:2])
     assert all(one.words in one.prompt.text and one.words in WORDS for one in made)
     assert {row.source for row in real_rows(sources, False)} == {"vidgen", "openvid"}
-    with pytest.raises(ConfigError, match="a set of videos"):
+    with pytest.raises(ConfigError, match="that is for video_sources"):
         example(pipeline, ExampleConfig(images=1, image_sources=sources), "image", 0)
     with pytest.raises(ConfigError, match="held-out part"):
         example(pipeline, config, "video", HELD_OUT)

@@ -6,6 +6,7 @@
 | openvid | OpenVid-1M.csv or OpenVidHD.csv (video, caption); videos, maybe in OpenVid_partN.zip | nkp37/OpenVid-1M |
 | opens2v | *.json: KEY -> metadata.{path, face_cut, crop, face_cap_qwen}; videos there | BestWishYsh/OpenS2V-5M |
 | openhumanvid | *.csv with a column of paths and one of captions; videos at those | fudan-generative-ai/OpenHumanVid |
+| pack, pack_images, pack_pairs | what `launch.py data` made: its clips, its pictures, its pairs | one's own films |
 
 Written after the sets' own pages and the code of others who read them; the sets themselves could not be had here, and
 of openhumanvid not even the names of its columns, so that several are accepted. A row whose file is not there is
@@ -60,11 +61,14 @@ class Row:
     source: str
     key: str
     caption: str
-    kind: Literal["image", "video"]
+    kind: Literal["image", "video", "next"]
     path: Path
     member: str | None = None
     frames: tuple[int, int] | None = None
     crop: tuple[int, int, int, int] | None = None
+    held_out: bool | None = None  # None: who trains decides by the key
+    preceding: str = ""  # of a pair: the words of the scene before, and its clip where that was seen
+    before: Row | None = None
 
 
 def rows(name: str, folder: Path) -> Iterator[Row]:
@@ -223,12 +227,42 @@ def openhumanvid(folder: Path) -> Iterator[Row]:
     return matched("openhumanvid", videos(folder, by_path=True), entries())
 
 
+def packed(folder: Path, kind: str) -> Iterator[Row]:
+    """Rows of the index of a pack (training/data/pack.py), whose split by films is kept."""
+    for index in [p for p in found(folder, (".jsonl",)) if p.name == "index.jsonl"]:
+        lines = [json.loads(line) for line in index.read_text(encoding="utf-8").splitlines()]
+        for line in lines:
+            if line["kind"] == kind and line["caption"]:
+                yield packed_row(index.parent, line)
+
+
+def packed_pairs(folder: Path) -> Iterator[Row]:
+    for index in [p for p in found(folder, (".jsonl",)) if p.name == "index.jsonl"]:
+        lines = {line["key"]: line for line in map(json.loads, index.read_text(encoding="utf-8").splitlines())}
+        for line in lines.values():
+            clip = packed_row(index.parent, line)
+            for number, pair in enumerate(line["pairs"] if line["kind"] == "video" else ()):
+                before = packed_row(index.parent, lines[pair["before"]]) if pair.get("before") else None
+                words = {"preceding": pair["preceding"], "before": before}
+                yield replace(clip, key=f"{clip.key}.{number}", kind="next", **words)
+
+
+def packed_row(folder: Path, line: dict[str, Any]) -> Row:
+    held_out = line["split"] == "held_out"
+    return Row(
+        "pack", line["key"], line["caption"], line["kind"], folder / line["shard"], line["member"], held_out=held_out
+    )
+
+
 READERS: dict[str, Callable[[Path], Iterator[Row]]] = {
     "blip3o": blip3o,
     "vidgen": vidgen,
     "openvid": openvid,
     "opens2v": opens2v,
     "openhumanvid": openhumanvid,
+    "pack": lambda folder: packed(folder, "video"),
+    "pack_images": lambda folder: packed(folder, "image"),
+    "pack_pairs": packed_pairs,
 }
 
 

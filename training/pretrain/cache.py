@@ -134,6 +134,8 @@ def place_of(
     asked = {k: v for k, v in asdict(config).items() if k not in ("images", "videos", "pairs", "held_out")}
     if config.style == "house":
         del asked["style"]  # caches of before there was another keep their names
+    if not config.pair_sources:
+        del asked["pair_sources"]  # caches that were made before there were any keep their names
     made = [weights, asked, count, states, SHARD, pipeline.config.dialect]
     made += made_from(pipeline, config, kind, held_out, count)
     digest = hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()[:16]
@@ -148,7 +150,8 @@ def made_from(pipeline: Any, config: ExampleConfig, kind: Kind, held_out: bool, 
         return []
     for row in real_rows(sources, held_out)[:count]:
         place = [row.path.name, row.member, row.frames, row.crop]
-        digest.update(json.dumps([row.source, row.key, row.caption, *place]).encode())
+        before = [row.preceding] if row.preceding else []
+        digest.update(json.dumps([row.source, row.key, row.caption, *place, *before]).encode())
     return [c.width, c.height, c.num_frames, c.fps, digest.hexdigest()]
 
 

@@ -3,7 +3,8 @@
 `image` is a described still, `video` a described scene with what happens in it (both without a story: text to picture),
 `next` a story and the clip that comes. They stand for the paper's image set, its video sets, and its pairs. Example
 `number` of a kind is the same on every machine. With `image_sources` or `video_sources` images or videos come from
-published sets of real pictures instead (NAME:FOLDER, for example vidgen:/data/vidgen; training.data.published).
+published sets of real pictures instead (NAME:FOLDER, for example vidgen:/data/vidgen; training.data.published), with
+`pair_sources` pairs from a pack of `launch.py data`; their clip is a cut, never the very frame that was.
 Knows nothing of latents and of what is kept (training/pretrain/cache.py).
 """
 
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import zip_longest
 from pathlib import Path
+from random import Random
 from typing import Any, Literal
 
 import numpy as np
@@ -23,7 +25,7 @@ from torch import Tensor
 
 from nsp_core.errors import ConfigError, UnreadableMedia
 from nsp_core.model.vision_language import Prompt
-from nsp_core.types import Frames, StoryContext
+from nsp_core.types import Frames, Scene, StoryContext
 from training.data.published import Row, frames_of, rows
 from training.grpo.asks import AskConfig, context_of, story_of
 from training.picturebook.rules import step
@@ -51,6 +53,7 @@ class ExampleConfig:
     style: str = "house"  # or space: the same world as somebody else would draw it
     image_sources: tuple[str, ...] = ()  # NAME:FOLDER of published sets; () is the picture-book world
     video_sources: tuple[str, ...] = ()
+    pair_sources: tuple[str, ...] = ()  # pack_pairs:FOLDER of what `launch.py data` made
 
     def count(self, kind: Kind) -> int:
         return {"image": self.images, "video": self.videos, "next": self.pairs}[kind]
@@ -71,6 +74,8 @@ def example(pipeline: Any, config: ExampleConfig, kind: Kind, number: int) -> Ex
     if row := real_row(config, kind, number):
         c = pipeline.config
         frames = frames_of(row, c.width, c.height, c.num_frames, c.fps)
+        if kind == "next":
+            return Example(follows(pipeline, config, row), frames, None, None, row.caption)
         return Example(begins(pipeline, row.caption), frames, None, None, row.caption)
     stories = AskConfig(told=config.told, scenes=config.scenes, rules=config.rules, seed=config.seed)
     one, rng = story_of(stories, number)
@@ -96,9 +101,19 @@ def begins(pipeline: Any, words: str) -> Prompt:
     return prompt
 
 
+def follows(pipeline: Any, config: ExampleConfig, row: Row) -> Prompt:
+    """What comes after a scene of a real pair: its words, and its pictures where they were seen."""
+    c = pipeline.config
+    seen = None if row.before is None else frames_of(row.before, c.width, c.height, c.num_frames, c.fps)
+    untold = config.untold_share and Random(f"told {config.seed}/{row.key}").random() < config.untold_share
+    told = row.caption if config.told and not untold else ""
+    prompt: Prompt = pipeline.prompt_to_draw(StoryContext((Scene(row.preceding, seen),)), told)
+    return prompt
+
+
 def sources_of(config: ExampleConfig, kind: Kind) -> tuple[str, ...]:
     """The published sets of a kind; () is the picture book."""
-    return {"image": config.image_sources, "video": config.video_sources}.get(kind, ())
+    return {"image": config.image_sources, "video": config.video_sources, "next": config.pair_sources}[kind]
 
 
 def real_row(config: ExampleConfig, kind: Kind, number: int) -> Row | None:
@@ -110,7 +125,8 @@ def real_row(config: ExampleConfig, kind: Kind, number: int) -> Row | None:
     there = real_rows(sources, number >= HELD_OUT)
     row = there[number % HELD_OUT % len(there)]
     if row.kind != kind:
-        raise ConfigError(f"examples.{kind}_sources names {row.source}, a set of {row.kind}s: put it in the other one.")
+        wanted, its = ({"next": "pair"}.get(one, one) for one in (kind, row.kind))
+        raise ConfigError(f"examples.{wanted}_sources names {row.source}, but that is for {its}_sources: put it there.")
     return row
 
 
@@ -122,12 +138,17 @@ def real_rows(sources: tuple[str, ...], held_out: bool) -> list[Row]:
         name, colon, folder = source.partition(":")
         if not colon:
             raise ConfigError(f"A source is NAME:FOLDER, for example vidgen:/data/vidgen; got '{source}'.")
-        columns.append([r for r in rows(name, Path(folder)) if (zlib.crc32(r.key.encode()) % 50 == 0) == held_out])
+        columns.append([r for r in rows(name, Path(folder)) if is_held_out(r) == held_out])
     turns = [row for turn in zip_longest(*columns) for row in turn if row is not None]
     if not turns:
         part = "held-out part" if held_out else "training part"
         raise ConfigError(f"There is no row with its file in the {part} of {', '.join(sources)}; download more of it.")
     return turns
+
+
+def is_held_out(row: Row) -> bool:
+    """A pack keeps whole films apart; of other sets it is a fiftieth of the rows."""
+    return zlib.crc32(row.key.encode()) % 50 == 0 if row.held_out is None else row.held_out
 
 
 def prompts(pipeline: Any, config: ExampleConfig, kind: Kind, numbers: Sequence[int] | Tensor) -> Sequence[Prompt]:
@@ -139,7 +160,8 @@ def prompts(pipeline: Any, config: ExampleConfig, kind: Kind, numbers: Sequence[
 
 @dataclass(frozen=True)
 class Captioned(Sequence[Prompt]):
-    """Prompts of published sets, each made when it is needed, since there may be millions; no file is opened for it."""
+    """Prompts of published sets, each made when it is needed, since there may be millions. A file is opened only for
+    the scene before, where that was seen."""
 
     pipeline: Any
     config: ExampleConfig
@@ -152,6 +174,8 @@ class Captioned(Sequence[Prompt]):
     def __getitem__(self, index: Any) -> Any:
         row = real_row(self.config, self.kind, int(self.numbers[index]))
         assert row is not None
+        if self.kind == "next":
+            return follows(self.pipeline, self.config, row)
         return begins(self.pipeline, row.caption)
 
 

@@ -2,7 +2,8 @@
 
 The model is loaded in the page's process on the processor, and moved to the card by the fork, where alone there is one;
 what a fork learns is lost with it. Arguments and answers cross by pickling, so `should_stop` stays here: whoever waits
-for an answer asks it and tells the fork through one number that both see. The runner, and with it all rows, stays in
+for an answer asks it and tells the fork through one number that both see. Errors cross as answers, because of one that
+is raised `spaces` (0.51) keeps the name of its class only. The runner, and with it all rows, stays in
 the page's process. Only imported with `WHATNEXT_PREDICTOR=app.zero:load`.
 """
 
@@ -11,6 +12,8 @@ from __future__ import annotations
 import ctypes
 import functools
 import multiprocessing
+import pickle
+import re
 import threading
 import time
 from collections import deque
@@ -19,7 +22,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.predictors import load as load_here
-from nsp_core.errors import Cancelled
+from nsp_core.errors import Cancelled, ModelUnavailable
 from nsp_core.types import (
     Description,
     Frames,
@@ -36,6 +39,18 @@ LEAST, MOST = 15, 120  # seconds that are asked for; more costs a visitor their 
 FIRST_STEP, FIRST_THOUGHT, MOVING = 1.5, 8.0, 8.0  # seconds, guessed before anything was measured
 USUAL_STEPS = 16
 REMEMBERED = 10
+
+
+class NoCard(ModelUnavailable):
+    """ZeroGPU lends none just now; its own words say why and when it will."""
+
+
+@dataclass(frozen=True)
+class Failed:
+    """An error on its way out of a fork."""
+
+    error: Exception
+
 
 GPU = Callable[..., Callable[[Callable[..., Any]], Callable[..., Any]]]  # spaces.GPU(duration=...)
 
@@ -67,18 +82,28 @@ class Borrowing:
         self._one = threading.Lock()
         stop = self._stop
 
-        def describe(frames: Frames) -> Description:
-            move(predictor)
-            return predictor.describe(frames)
+        def describe(frames: Frames) -> Description | Failed:
+            try:
+                move(predictor)
+                return predictor.describe(frames)
+            except Exception as error:
+                return Failed(_portable(error))
 
-        def think(context: StoryContext, steer: str | None, alternatives: int, seed: int) -> Iterator[Thought]:
-            move(predictor)
-            asked = {"steer": steer, "alternatives": alternatives, "seed": seed}
-            yield from predictor.think(context, **asked, should_stop=lambda: bool(stop.value))  # type: ignore[arg-type]
+        def think(context: StoryContext, steer: str | None, alternatives: int, seed: int) -> Iterator[Thought | Failed]:
+            try:
+                move(predictor)
+                yield from predictor.think(
+                    context, steer=steer, alternatives=alternatives, seed=seed, should_stop=lambda: bool(stop.value)
+                )
+            except Exception as error:
+                yield Failed(_portable(error))
 
-        def act(request: SceneRequest) -> Iterator[Progress | NextScene]:
-            move(predictor)
-            yield from predictor.act(request, should_stop=lambda: bool(stop.value))
+        def act(request: SceneRequest) -> Iterator[Progress | NextScene | Failed]:
+            try:
+                move(predictor)
+                yield from predictor.act(request, should_stop=lambda: bool(stop.value))
+            except Exception as error:
+                yield Failed(_portable(error))
 
         self._describe = gpu(duration=lambda _frames: self.thoughts.asked(1))(describe)
         self._think = gpu(duration=lambda _context, _steer, alternatives, _seed: self.thoughts.asked(alternatives))(
@@ -92,8 +117,14 @@ class Borrowing:
 
     def describe(self, frames: Frames) -> Description:
         with self._one:
-            answer: Description = self._describe(frames)
-            return answer
+            self._stop.value = False
+            try:
+                answer: Description | Failed = self._describe(frames)
+            except Exception as error:
+                raise no_card(error) from error
+        if isinstance(answer, Failed):
+            raise answer.error
+        return answer
 
     def think(
         self,
@@ -117,16 +148,18 @@ class Borrowing:
         """Items as they come. Whoever stops listening, or says so, ends the work within one step of it."""
         with self._one:
             self._stop.value = False
-            items = call()
+            items = _asked(call())
             try:
                 for item in items:
+                    if isinstance(item, Failed):
+                        raise item.error
                     if should_stop is not None and should_stop():
                         self._stop.value = True
-                        continue  # the fork raises Cancelled at its next step
+                        continue  # the fork ends with Cancelled at its next step
                     yield item
             except GeneratorExit:
                 self._stop.value = True
-                for _ in _until_cancelled(items):
+                for _ in items:
                     pass
                 raise
             if self._stop.value:
@@ -138,11 +171,25 @@ class Borrowing:
         durations.took(time.monotonic() - began, units)
 
 
-def _until_cancelled(items: Iterator[Any]) -> Iterator[Any]:
+def _asked(items: Iterator[Any]) -> Iterator[Any]:
+    """What goes wrong here goes wrong with the borrowing: a share that is used up, a card that was taken back."""
     try:
         yield from items
-    except Cancelled:
-        return
+    except Exception as error:
+        raise no_card(error) from error
+
+
+def no_card(error: Exception) -> NoCard:
+    told = re.sub(r"<[^>]*>", "", str(error.args[0]) if error.args else type(error).__name__)
+    return NoCard(f"No graphics card could be borrowed for this: {' '.join(told.split())[:300]}")
+
+
+def _portable(error: Exception) -> Exception:
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
 
 
 def steps_of(request: SceneRequest) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from app import zero
@@ -33,6 +34,7 @@ class Spaces:
 
     def __init__(self) -> None:
         self.asked: list[int] = []
+        self.used_up = False
         self.forks = 0
 
     def GPU(self, *, duration: Callable[..., int]) -> Callable[..., Any]:  # noqa: N802  # its name there
@@ -51,6 +53,10 @@ class Spaces:
 
     def _forked(self, work: Callable[[], Iterator[Any]], seconds: int) -> Iterator[Any]:
         self.asked.append(seconds)
+        if self.used_up:
+            raise ValueError(
+                "You have <b>exceeded</b> your GPU quota (60s requested vs. 12s left). Try again in 1:00:00"
+            )
         self.forks += 1
         here, there = FORK.Pipe(duplex=False)
 
@@ -73,8 +79,8 @@ class Spaces:
                 yield value
                 continue
             process.join()
-            if what == "error":
-                raise value
+            if what == "error":  # of an error the real one tells the class alone
+                raise RuntimeError(type(value).__name__)
             return
 
 
@@ -133,6 +139,25 @@ def test_what_goes_wrong_in_a_fork_is_said_here(room: Director) -> None:
     assert job.status == "failed" and job.error_kind == "OutsideLanguage" and job.result["known"] == ["A seed sprouts."]
 
 
+def test_a_share_that_is_used_up_is_said_in_zerogpus_words(room: Director, spaces: Spaces) -> None:
+    spaces.used_up = True
+    job, _ = drawn(room)
+    assert job.status == "failed" and job.error_kind == "NoCard" and spaces.forks == 0
+    assert job.error is not None and "You have exceeded your GPU quota" in job.error and "<b>" not in job.error
+    spaces.used_up = False
+    assert drawn(room)[0].status == "done"
+
+
+def test_an_error_that_cannot_travel_still_says_what_it_was(spaces: Spaces) -> None:
+    class Stuck(Exception):
+        """Not to be found by its name anywhere else."""
+
+    fake = Fake()
+    fake.describe = lambda _frames: (_ for _ in ()).throw(Stuck("in the middle"))  # type: ignore[method-assign]
+    with pytest.raises(RuntimeError, match="Stuck: in the middle"):
+        zero.Borrowing(fake, spaces.GPU, move).describe(np.zeros((3, 4, 4, 3), np.uint8))
+
+
 def request(steps: int) -> SceneRequest:
     return SceneRequest(StoryContext(), "It rains.", "cut", SamplingOptions(steps=steps))
 
@@ -159,7 +184,7 @@ def test_what_else_a_model_says_of_itself_is_heard(spaces: Spaces) -> None:
     fake = Fake()
     borrowed = zero.Borrowing(fake, spaces.GPU, move)
     assert borrowed.fingerprint == "fake-1" and borrowed.step_seconds == fake.step_seconds
-    assert borrowed.describe(__import__("numpy").zeros((3, 4, 4, 3), "uint8")).words.startswith("3 frames")
+    assert borrowed.describe(np.zeros((3, 4, 4, 3), np.uint8)).words.startswith("3 frames")
     with pytest.raises(OutsideLanguage) as refused:
         list(borrowed.think(StoryContext(), steer="a dragon"))
     assert refused.value.known == ("A seed sprouts.",)

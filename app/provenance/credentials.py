@@ -34,6 +34,8 @@ SIGNED = {  # ending: what the library calls it
 }
 RECIPE = "local.what-happens-next.recipe"  # our assertion, which holds an Account
 MOST_PARTS = 400  # of what a file was put together from; longer films name theirs in the recipe only
+_IN_MEMORY = 16  # MB of a file that the library may hold; beyond that it works in a temporary file
+_PIECE = 1024  # KB of a film that are hashed as one; without this the library reads 256 MB at once, twice
 _SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 
 Why = Literal["", "library", "form", "failed"]
@@ -72,6 +74,10 @@ def settings_of(anchors: str = "") -> dict[str, Any]:
             "verify_trust": True,
         },
         "builder": {"thumbnail": {"enabled": False}},
+        "core": {
+            "backing_store_memory_threshold_in_mb": _IN_MEMORY,
+            "merkle_tree_chunk_size_in_kb": _PIECE,
+        },
         **trusted,
     }
 

@@ -15,6 +15,7 @@ from app.director import Director
 from app.identity import new_id
 from app.pages.desk import Desk
 from app.pages.examples import Examples
+from app.provenance.remarks import remark_in
 from app.reel.rendering import sweep
 from app.store import Store
 from app.store.errors import NotFound
@@ -118,6 +119,11 @@ def test_a_film_is_made_fetched_and_made_again(
     assert report["what"] == "done" and "Mostly copied" in report["way"], report
     file, title = desk.film(report["address"].rpartition("/")[2])
     assert title == "Bars" and probe_clip(file).frames == 3 * FRAMES - FPS // 2
+    told = json.loads(remark_in(file, "mp4") or "{}")
+    assert [one["scene"] for one in told["scenes"]] == [one.id for one in path] and "igned" in report["way"]
+    quick = file.with_name("film-quick.mp4")
+    assert desk.write_reel(path[-1].id, quick) == "Bars"
+    assert json.loads(remark_in(quick, "mp4") or "{}") == told, "the film without a cut tells the same"
     pieces = sorted(one.name for one in file.parent.glob("*.mp4") if not one.name.startswith("film-"))
     assert act(desk, path[0], "film_make", form="book") == ""
     report = made(desk, path[0], eventually)

@@ -23,8 +23,10 @@ def write_yuv_clip(path: Path, frames: Sequence[Any], config: ClipConfig) -> Non
     """`frames`: av's, yuv420p of the clip's size; one may stand there several times. Whole or not at all."""
     house = replace(HOUSE, crf=config.crf, preset=config.preset)
     ticks = house.ticks(Fraction(config.fps))
+    options = encoder_options(house)
+    options["x264-params"] += ":mbtree=0"  # x264's reads memory that nobody wrote: small clips differ from run to run
     with whole_file(path) as partial, open_output(partial, house) as container:
-        stream: Any = container.add_stream(house.codec, rate=config.fps, options=encoder_options(house))
+        stream: Any = container.add_stream(house.codec, rate=config.fps, options=options)
         stream.width, stream.height, stream.pix_fmt = config.width, config.height, house.pixel_format
         context = stream.codec_context
         context.thread_count = 1

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import tarfile
 from random import Random
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from nsp_core.media import write_clip
 from tests.training.data_parts import small_config, write_film
+from training.data.pack import pack
 from training.data.run import curate
-from training.data.starter import OUTSIDE
+from training.data.starter import OUTSIDE, STARTER
 from training.picturebook.draw import clip
 from training.picturebook.rules import step
 from training.picturebook.scenes import story
@@ -29,7 +33,7 @@ def test_the_starter_speaks_of_its_world_and_is_silent_about_others(tmp_path):
     write_film(tmp_path / "films" / "other.mp4", ((200, 40, 40),), 60, 24, 640, 384)
     asked = dict.fromkeys(("captioner", "writer", "judge"), "starter") | {"rounds": 2}
     sections = {"quality": LOOSE, "split": {"detector": "none"}, "words": asked, "clip": SIZE}
-    config = small_config(tmp_path / "films", **sections)
+    config = small_config(tmp_path / "films", **sections, latents={"model": str(STARTER)})
     found = curate(config, tmp_path / "out")
     ended = {e.row.values["name"]: e for e in found.clips}
     assert (ended["other.mp4"].stage, ended["other.mp4"].status, ended["other.mp4"].reason) == (
@@ -45,4 +49,10 @@ def test_the_starter_speaks_of_its_world_and_is_silent_about_others(tmp_path):
     assert {e.status for e in own} <= {"ok", "dropped", "missing"}
     passed = [e for e in own if e.row.values.get("verdict") == "pass"]
     assert len([e for e in found.pairs if e.row.values["origin"] == "written"]) == len(passed)
+    pack(found.captioned(), [], config, tmp_path / "out")
+    for one in own:
+        latents = load_file(tmp_path / "out" / one.row.values["latents"])["latents"]
+        assert latents.shape == (64, 5, 6, 10) and latents.dtype == torch.bfloat16
+    with tarfile.open(tmp_path / "out" / "pack" / "train-000000.tar") as tar:
+        assert any(name.endswith(".latents.safetensors") for name in tar.getnames())
     assert np.isfinite([e.row.values["score"] for e in own if "score" in e.row.values]).all()

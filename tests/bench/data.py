@@ -2,8 +2,9 @@
 
 The peer is the script that everybody writes: PySceneDetect finds the shots (it decodes with OpenCV), then ffmpeg is
 started for every window of 81 frames, gives its grey frames for the filter through a pipe and, in the second row,
-writes the clip with the same x264 settings (but for its threads). Detector, windows, measures and thresholds are the same, and so must be
-the clips. Both may use every processor: ours runs a worker on each, the peer's libraries start their own threads.
+writes the clip with the same x264 settings (but for its threads). Detector, windows, measures and thresholds are the
+same, and so must be the clips. Both may use every processor: ours runs a worker on each, the peer's libraries start
+their own threads.
 
 Films: those in WHATNEXT_TEST_MEDIA that are large enough, else some that are drawn here.
 """

@@ -2,8 +2,9 @@
 
 The peer is the script that everybody writes: PySceneDetect finds the shots (it decodes with OpenCV), then ffmpeg is
 started for every window of 81 frames, gives its grey frames for the filter through a pipe and, in the second row,
-writes the clip with the same x264 settings. Detector, windows, measures and thresholds are the same, and so must be
-the clips. Both may use every processor: ours runs a worker on each, the peer's libraries start their own threads.
+writes the clip with the same x264 settings (but for its threads). Detector, windows, measures and thresholds are the
+same, and so must be the clips. Both may use every processor: ours runs a worker on each, the peer's libraries start
+their own threads.
 
 Films: those in WHATNEXT_TEST_MEDIA that are large enough, else some that are drawn here.
 """
@@ -147,7 +148,9 @@ def checked_by_ffmpeg(path: Path, start: float, count: int, config: DataConfig, 
     else:
         folder.mkdir(parents=True, exist_ok=True)
         command += ["-filter_complex", f"[0:v]{fit},split[a][b]", "-map", "[a]", *grey, "-map", "[b]", "-an"]
+        alike = f"keyint={c.frames}:min-keyint={c.frames}:scenecut=0:open-gop=0:bframes=2:b-pyramid=none:mbtree=0"
         command += ["-frames:v", str(count), "-c:v", "libx264", "-preset", c.preset, "-crf", str(c.crf)]
+        command += ["-profile:v", "high", "-x264-params", alike]
         command += ["-pix_fmt", "yuv420p", "-y", str(folder / f"{path.stem}-{start:.3f}.mp4")]
     data = subprocess.run(command, capture_output=True, check=True).stdout
     frames = np.frombuffer(data, np.uint8).reshape(-1, c.height, c.width)

@@ -53,7 +53,7 @@ def main(argv: list[str] | None = None) -> int:
         "app": [lambda: app_rows(model, rounds)],
         "train": [lambda: train_rows(model, rounds)],
         "reel": [lambda: film.rows(quick=arguments.quick, parts=arguments.only or film.PARTS)],
-        "data": [lambda: data.rows(row, quick=arguments.quick)],
+        "data": [lambda: data_rows(arguments.quick)],
         "predict": [lambda: predict_rows(rounds), lambda: model_rows(model, rounds)[-1:]],
         None: measures(model, rounds),
     }
@@ -138,6 +138,10 @@ def predict_rows(rounds: int) -> list[Row]:
         return predict.rows(row, time_model(None, rounds, *options, module=module), held)
     except subprocess.SubprocessError as error:
         return [missing("words to latents, a mid-size random LTX", "s", predict.BARS["denoising"], error)]
+
+
+def data_rows(quick: bool) -> Iterator[Row]:
+    return data.rows(row, quick=quick)
 
 
 def reel_rows() -> list[Row]:

@@ -17,9 +17,11 @@ SHOTS = ((200, 40, 40), (40, 180, 60), (50, 60, 210), (220, 200, 60))
 
 
 def frames_of_shot(shade, count: int, width: int = 96, height: int = 64) -> np.ndarray:
-    """(T, H, W, 3): a textured ground of a colour with a square that moves over it."""
-    rng = np.random.default_rng(sum(shade))
-    ground = np.clip(np.array(shade) + rng.integers(-25, 26, (height, width, 1)), 0, 255).astype(np.uint8)
+    """(T, H, W, 3): a ground of a colour, in patches that only this colour has, with a square that moves over it."""
+    rng = np.random.default_rng(list(shade))
+    patches = np.kron(rng.integers(-40, 41, (8, 8)), np.ones((height // 8, width // 8), int))
+    patches = patches[..., None] + rng.integers(-8, 9, (height, width, 1))
+    ground = np.clip(np.array(shade) + patches, 0, 255).astype(np.uint8)
     made = np.repeat(ground[None], count, 0)
     for number in range(count):
         left = (3 * number) % (width - 20)
@@ -31,7 +33,7 @@ def write_film(path: Path, shots=SHOTS[:3], frames: int = 60, fps: int = 24, wid
     """One shot of `frames` frames a colour, one after the other."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=fps, options={"crf": "12", "preset": "veryfast"})
+        stream = container.add_stream("libx264", rate=fps, options={"crf": "12", "x264-params": "mbtree=0"})
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         for shade in shots:
             for frame in frames_of_shot(shade, frames, width, height):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 
 from training.data.rows import Outcome, Row
@@ -41,4 +42,9 @@ def hang(rows):
     """Row 1 is a loop without end."""
     while any(row.values["n"] == 1 for row in rows):
         pass
+    return [Outcome(values={"n": row.values["n"]}) for row in rows]
+
+
+def take_time(rows):
+    time.sleep(0.05 * len(rows))
     return [Outcome(values={"n": row.values["n"]}) for row in rows]

@@ -15,11 +15,16 @@ from training.data.config import DataConfig
 from training.data.engine import Stage
 from training.data.rows import Outcome, Row, digest
 from training.data.words import asked_for_captions
+from training.evaluate.captioner import SERVICES
 
 VERSION = 1
 GUESS = "; it would say: "
 ALL = 1_000_000.0  # of the cores: one worker does this stage alone
-AT_ONCE = 16
+
+
+def at_once(name: str) -> int:
+    """Rows of a batch: services are asked about many at the same time, a model here about one after the other."""
+    return 64 if name in SERVICES else 4
 
 
 def caption(rows: Sequence[Row], name: str, folder: Path, banned: tuple[str, ...]) -> list[Outcome]:
@@ -66,6 +71,6 @@ def stage(config: DataConfig, folder: Path) -> Stage:
         partial(caption, name=name, folder=folder, banned=banned),
         digest("caption", VERSION, name, banned),
         cpus=ALL,
-        batch_size=AT_ONCE,
+        batch_size=at_once(name),
         timeout=config.run.timeout,
     )

@@ -18,13 +18,17 @@ from nsp_core.media.house import HOUSE
 from nsp_core.media.write import BITEXACT_CODEC, encoder_options, open_output, whole_file
 from training.data.config import ClipConfig
 
+WITHOUT_TREE = ":mbtree=0"  # x264's reads memory that nobody wrote: small clips would differ from run to run
+
 
 def write_yuv_clip(path: Path, frames: Sequence[Any], config: ClipConfig) -> None:
     """`frames`: av's, yuv420p of the clip's size; one may stand there several times. Whole or not at all."""
-    house = replace(HOUSE, crf=config.crf, preset=config.preset)
+    house = replace(HOUSE, crf=config.crf, preset=config.preset, gop=config.frames)  # read from its beginning, always
     ticks = house.ticks(Fraction(config.fps))
+    options = encoder_options(house)
+    options["x264-params"] += WITHOUT_TREE
     with whole_file(path) as partial, open_output(partial, house) as container:
-        stream: Any = container.add_stream(house.codec, rate=config.fps, options=encoder_options(house))
+        stream: Any = container.add_stream(house.codec, rate=config.fps, options=options)
         stream.width, stream.height, stream.pix_fmt = config.width, config.height, house.pixel_format
         context = stream.codec_context
         context.thread_count = 1

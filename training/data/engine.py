@@ -1,9 +1,10 @@
-"""Stages and how their work is shared out: batches, time limits, workers that die, and results in the order of rows.
+"""Stages and how their work is shared out: batches, time limits, workers that die.
 
 An executor has workers, whoever they are (processes here, actors of a cluster elsewhere); what happens to a batch is
 decided once, in `run_stage`. A batch whose worker dies or takes too long is taken apart, so that only the row that did
-it is marked `failed`; that row is tried again max_retries times first. Each row gets exactly one outcome, and outcomes
-come in the order of their rows, whatever the number of workers. Knows nothing of what stages do.
+it is marked `failed`; that row is tried again max_retries times first. Each row gets exactly one outcome, the same for
+any number of workers; in which order they come is of no account to who collects them by row. Knows nothing of what
+stages do.
 """
 
 from __future__ import annotations
@@ -74,7 +75,6 @@ class Executor(Protocol):
 
 @dataclass(frozen=True)
 class Task:
-    first: int  # number of its first row
     rows: tuple[Row, ...]
     tries: int = 0
 
@@ -87,32 +87,31 @@ class Turn:
 
 
 def run_stage(executor: Executor, stage: Stage, rows: Sequence[Row]) -> Iterator[tuple[Row, Outcome, float]]:
-    """(row, outcome, seconds of work) in the order of `rows`."""
+    """(row, outcome, seconds of work) as they come: a slow row keeps no other's outcome back."""
     size = max(1, stage.batch_size)
-    todo = deque(Task(i, tuple(rows[i : i + size])) for i in range(0, len(rows), size))
-    ready: dict[int, tuple[Outcome, float]] = {}
+    todo = deque(Task(tuple(rows[i : i + size])) for i in range(0, len(rows), size))
     idle: list[Worker] = list(executor.workers(stage)) if rows else []
     busy: dict[Worker, Turn] = {}
-    given = 0
 
-    def broken(task: Task, reason: str) -> None:
+    def broken(task: Task, reason: str) -> list[tuple[Row, Outcome, float]]:
         """Again, by halves, until one row stands alone."""
-        if len(task.rows) > 1:
-            middle = len(task.rows) // 2
-            todo.appendleft(Task(task.first + middle, task.rows[middle:]))
-            todo.appendleft(Task(task.first, task.rows[:middle]))
+        middle = len(task.rows) // 2
+        if middle:
+            todo.appendleft(Task(task.rows[middle:]))
+            todo.appendleft(Task(task.rows[:middle]))
         elif task.tries < stage.max_retries:
-            todo.appendleft(Task(task.first, task.rows, task.tries + 1))
+            todo.appendleft(Task(task.rows, task.tries + 1))
         else:
-            ready[task.first] = (Outcome("failed", reason), 0.0)
+            return [(task.rows[0], Outcome("failed", reason), 0.0)]
+        return []
 
-    while given < len(rows):
+    while todo or busy:
         while todo and idle:
             task, worker = todo.popleft(), idle.pop()
             busy[worker] = Turn(task, time.monotonic(), START)
             worker.send(stage, task.rows)
         now = time.monotonic()
-        nearest = min((turn.since + turn.limit - now for turn in busy.values()), default=0.0)
+        nearest = min(turn.since + turn.limit - now for turn in busy.values())
         for worker, reply in executor.wait(list(busy), min(1.0, max(0.0, nearest))):
             task, now = busy[worker].task, time.monotonic()
             if reply.begun:
@@ -122,16 +121,12 @@ def run_stage(executor: Executor, stage: Stage, rows: Sequence[Row]) -> Iterator
             idle.append(executor.replace(worker) if reply.lost else worker)
             if reply.outcomes is not None and len(reply.outcomes) == len(task.rows):
                 seconds = (now - since) / len(task.rows)
-                ready.update({task.first + i: (outcome, seconds) for i, outcome in enumerate(reply.outcomes)})
+                yield from ((row, one, seconds) for row, one in zip(task.rows, reply.outcomes, strict=True))
             else:
-                broken(task, reply.reason or f"stage {stage.name} answered for another number of rows")
+                yield from broken(task, reply.reason or f"stage {stage.name} answered for another number of rows")
         for worker, turn in list(busy.items()):
             if time.monotonic() - turn.since > turn.limit:
                 busy.pop(worker)
                 worker.kill()
                 idle.append(executor.replace(worker))
-                broken(turn.task, f"it took longer than {stage.timeout:g} s in stage {stage.name}")
-        while given in ready:
-            outcome, seconds = ready.pop(given)
-            yield rows[given], outcome, seconds
-            given += 1
+                yield from broken(turn.task, f"it took longer than {stage.timeout:g} s in stage {stage.name}")

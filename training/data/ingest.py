@@ -18,6 +18,7 @@ import csv
 import hashlib
 import json
 import logging
+import os
 import tarfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -41,6 +42,7 @@ ENDINGS = {
 PATHS = ("file_name", "path", "video", "image", "video_path", "media_path")
 TABLES = ("metadata.csv", "metadata.jsonl")
 HASHING = 4  # files at once
+UNREAD = ""
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,11 @@ def ingest(sources: tuple[SourceConfig, ...], store: Store, part: str = "") -> t
     wanted = part_of(part)
     for source in sources:
         found = list(listed(source))
+        marks = [hash_of(one, kept, read=False) for one in found]
+        new = [number for number, (_, mark) in enumerate(marks) if mark == UNREAD]
         with ThreadPoolExecutor(HASHING) as pool:  # hashing lets other threads run
-            marks = list(pool.map(lambda one: hash_of(one, kept), found))
+            for number, found_now in zip(new, pool.map(lambda n: hash_of(found[n], kept), new), strict=True):
+                marks[number] = found_now
         fresh = [line for line, _ in marks if line is not None]
         if fresh:
             store.put_hashes(fresh)
@@ -79,7 +84,7 @@ def ingest(sources: tuple[SourceConfig, ...], store: Store, part: str = "") -> t
 
 
 def row_of(one: Found, source: SourceConfig, mark: str) -> Row:
-    values: dict[str, Any] = {"path": str(one.path.resolve()), "sha256": mark, "name": one.member or one.path.name}
+    values: dict[str, Any] = {"path": os.path.abspath(one.path), "sha256": mark, "name": one.member or one.path.name}
     if one.member is not None:
         values |= {"member": one.member}
     if one.offset is not None:
@@ -103,16 +108,20 @@ def part_of(part: str) -> Any:
     return lambda group: int(share_of(group) * int(of)) == int(number) - 1
 
 
-def hash_of(one: Found, kept: dict[str, tuple[int, int, str]]) -> tuple[tuple[str, int, int, str] | None, str | None]:
+def hash_of(
+    one: Found, kept: dict[str, tuple[int, int, str]], read: bool = True
+) -> tuple[tuple[str, int, int, str] | None, str | None]:
     """(the line to keep when it is new, the hash); a file that was not changed is not read again."""
     try:
         state = one.path.stat()
     except OSError:
         return None, None
-    name = f"{one.path.resolve()}\n{one.member or ''}"
+    name = f"{os.path.abspath(one.path)}\n{one.member or ''}"
     known = kept.get(name)
     if known is not None and known[:2] == (state.st_size, state.st_mtime_ns):
         return None, known[2]
+    if not read:
+        return None, UNREAD
     try:
         mark = hash_of_file(one.path) if one.member is None else hash_of_member(one)
     except (OSError, UnreadableMedia) as error:

@@ -58,7 +58,7 @@ class LocalWorker:
 
 class Local:
     """`cpus` worker processes at most; a stage that keeps two cores busy gets half as many. The same rows give the same
-    outcomes in the same order for any number of them."""
+    outcomes for any number of them."""
 
     def __init__(self, cpus: int = 0) -> None:
         self.cpus = cpus or os.cpu_count() or 1

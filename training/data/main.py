@@ -47,6 +47,9 @@ def main(argv: list[str] | None = None) -> int:
     except (WhatNextError, ModelUnavailable) as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("Stopped. The same command goes on where it was.", file=sys.stderr)
+        return 130
 
 
 def parser() -> argparse.ArgumentParser:

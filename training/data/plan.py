@@ -16,10 +16,10 @@ from typing import Any
 from nsp_core.errors import UserError
 from training.data.store import Store
 
-# seconds of one core for one clip of 81 frames at 832x480, measured on 720p and 480p films (`data run` over the
-# project's ten test films on two slow x86 cores of 2026, shared with other work: an upper bound)
-CORE_SECONDS = {"probe": 0.30, "split": 2.2, "quality": 0.001, "render": 0.01}
-CLIP_BYTES = 0.9e6  # of such a clip at crf 17 (the same run)
+# seconds of one core for one clip of 81 frames at 832x480: the quicker of two runs over the project's test films (480p
+# and 720p) on two slow x86 cores that others worked on, too, so more than a machine of one's own will take
+CORE_SECONDS = {"probe": 0.34, "split": 2.4, "quality": 0.0002, "render": 0.003}
+CLIP_BYTES = 1.2e6  # of such a clip at crf 17 (the same runs)
 LATENT_BYTES = 1.1e6  # 128 channels, 11 x 15 x 26, bfloat16
 SOURCE_BYTES = 1.5e6  # of film for one clip: it is read once and may be thrown away
 # captions of a node of 8 GPUs, NVIDIA NeMo Curator's nightly gate (benchmarking/nightly-benchmark.yaml, 26.07)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from training.data.caption import ALL, AT_ONCE, frames_of
+from training.data.caption import ALL, at_once, frames_of
 from training.data.config import DataConfig
 from training.data.engine import Stage
 from training.data.rows import Outcome, Row, digest
@@ -54,7 +54,7 @@ def stage(config: DataConfig, folder: Path, number: int) -> Stage:
         partial(precede, name=w.writer, rounds=w.rounds, number=number, folder=folder),
         digest("precede", VERSION, w.writer, number),
         cpus=ALL,
-        batch_size=AT_ONCE,
+        batch_size=at_once(w.writer),
         timeout=config.run.timeout,
         wants=open_still,
     )

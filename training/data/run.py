@@ -180,7 +180,8 @@ class Run:
             if result is None:  # it did not want this stage
                 passed.append(row)
                 continue
-            row = row.with_values(result.outcome.values)
+            if result.outcome.values:
+                row = row.with_values(result.outcome.values)
             self.marks[row.id] = result.digest
             if result.outcome.status == "ok":
                 passed.append(row)

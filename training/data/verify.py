@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from training.data.caption import ALL, AT_ONCE, frames_of
+from training.data.caption import ALL, at_once, frames_of
 from training.data.config import DataConfig
 from training.data.engine import Stage
 from training.data.precede import open_still
@@ -56,7 +56,7 @@ def stage(config: DataConfig, folder: Path, number: int) -> Stage:
         partial(verify, name=w.judge, rounds=w.rounds, number=number, folder=folder),
         digest("verify", VERSION, w.judge, w.rounds, number),
         cpus=ALL,
-        batch_size=AT_ONCE,
+        batch_size=at_once(w.judge),
         timeout=config.run.timeout,
         wants=open_still,
     )
@@ -92,6 +92,6 @@ def stage_of_pairs(config: DataConfig, folder: Path) -> Stage:
         partial(verify_shots, name=name, folder=folder),
         digest("verify shots", VERSION, name),
         cpus=ALL,
-        batch_size=AT_ONCE,
+        batch_size=at_once(name),
         timeout=config.run.timeout,
     )

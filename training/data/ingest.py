@@ -67,7 +67,8 @@ def ingest(sources: tuple[SourceConfig, ...], store: Store, part: str = "") -> t
         marks = [hash_of(one, kept, read=False) for one in found]
         new = [number for number, (_, mark) in enumerate(marks) if mark == UNREAD]
         with ThreadPoolExecutor(HASHING) as pool:  # hashing lets other threads run
-            for number, found_now in zip(new, pool.map(lambda n: hash_of(found[n], kept), new), strict=True):
+            marked = pool.map(lambda one: hash_of(one, kept), [found[number] for number in new])
+            for number, found_now in zip(new, marked, strict=True):
                 marks[number] = found_now
         fresh = [line for line, _ in marks if line is not None]
         if fresh:

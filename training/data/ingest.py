@@ -23,6 +23,7 @@ import tarfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -67,9 +68,9 @@ def ingest(sources: tuple[SourceConfig, ...], store: Store, part: str = "") -> t
         marks = [hash_of(one, kept, read=False) for one in found]
         new = [number for number, (_, mark) in enumerate(marks) if mark == UNREAD]
         with ThreadPoolExecutor(HASHING) as pool:  # hashing lets other threads run
-            marked = pool.map(lambda one: hash_of(one, kept), [found[number] for number in new])
-            for number, found_now in zip(new, marked, strict=True):
-                marks[number] = found_now
+            made = pool.map(partial(hash_of, kept=kept), [found[number] for number in new])
+            for number, one_mark in zip(new, made, strict=True):
+                marks[number] = one_mark
         fresh = [line for line, _ in marks if line is not None]
         if fresh:
             store.put_hashes(fresh)

@@ -27,7 +27,7 @@ def encode(rows: Sequence[Row], model: Path, folder: Path) -> list[Outcome]:
     from training.generator import encode_clips, stamp
 
     pipeline = opened_model(str(model))
-    c, weights = pipeline.config, stamp(pipeline.vae)
+    c, weights = pipeline.config, stamp(pipeline.vae, pipeline.vision_language, pipeline.connector.queries)
     found = []
     for row in rows:
         relative = Path("latents") / weights[:12] / row.id[:2] / f"{row.id}.safetensors"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.run import QUIET, find_chromium
 
@@ -33,15 +34,25 @@ skipped_browser_tests: list[str] = []
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where tests run side by side (`-n 2 --dist loadgroup`): those of one file together, for what they share, and all
-    that drive Chromium one after the other, for what they wait for. A journey that waited in vain, as happens on a
-    machine that others use, is walked once more; the report counts it ("rerun"), and a claim that fails stays failed.
-    """
+    """A journey that waited in vain, as happens on a machine that others use, is walked once more; the report counts it
+    ("rerun"), and a claim that fails stays failed."""
     for item in items:
-        journey = item.get_closest_marker("browser") is not None
-        item.add_marker(pytest.mark.xdist_group("browser" if journey else item.nodeid.partition("::")[0]))
-        if journey:
+        if item.get_closest_marker("browser"):
             item.add_marker(pytest.mark.flaky(reruns=1, only_rerun=["TimeoutError"]))
+
+
+class ByFile(LoadScopeScheduling):
+    """Where tests run side by side (`-n 2`): those of one file together, for what they share, and all that drive
+    Chromium one after the other, for what they wait for. (xdist's own `loadgroup` names groups in a way that pytest 9.2
+    no longer reads: it dealt out single tests, and journeys met.)"""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "browser" if file.startswith("tests/browser/") else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session")

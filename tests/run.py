@@ -17,8 +17,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PYTEST_FOUND_NOTHING = 5
-# Two cores is what everybody has. Groups are made in tests/conftest.py: journeys in Chromium never meet each other.
-SIDE_BY_SIDE = ["-n", "2", "--dist", "loadgroup"]
+# Two cores is what everybody has. Which tests go together: tests/conftest.py; journeys in Chromium never meet.
+SIDE_BY_SIDE = ["-n", "2"]
 
 # Set before anything loads torch or gradio: no spinning threads on small machines, no network.
 QUIET = {

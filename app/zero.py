@@ -12,7 +12,6 @@ from __future__ import annotations
 import ctypes
 import functools
 import multiprocessing
-import pickle
 import re
 import threading
 import time
@@ -185,11 +184,11 @@ def no_card(error: Exception) -> NoCard:
 
 
 def _portable(error: Exception) -> Exception:
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:
-        return RuntimeError(f"{type(error).__name__}: {error}")
-    return error
+    """Python's own errors and ours cross as they are; of others, which may hold anything, the words do."""
+    plain = all(isinstance(part, str | int | float | bool | None) for part in error.args)
+    if plain and type(error).__module__ in ("builtins", "nsp_core.errors"):
+        return error
+    return RuntimeError(f"{type(error).__name__}: {error}")
 
 
 def steps_of(request: SceneRequest) -> int:

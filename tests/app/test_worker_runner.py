@@ -133,7 +133,7 @@ def test_no_pickles_no_forks_and_one_file_of_locks() -> None:
             elif isinstance(node, ast.Attribute) and node.attr in ("fork", "register_at_fork"):
                 wrong.append(f"{path}: os.{node.attr}")
             found = banned & {name.split(".")[0] for name in names}
-            # ZeroGPU itself forks for every call: what crosses is pickled by `spaces`, and a flag is shared
+            # ZeroGPU forks for every call, and a flag is shared with the fork
             if found and path not in (ROOT / "app" / "locks.py", ROOT / "app" / "zero.py"):
                 wrong.append(f"{path}: {found}")
     assert not wrong

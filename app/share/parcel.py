@@ -24,6 +24,7 @@ from typing import Literal, get_args
 from app.catalogue import say
 from app.pack import pack_story
 from app.player import write_page
+from app.provenance.account import provenance_of
 from app.reel.command import changed
 from app.reel.cutting import clips_of, cut_of
 from app.reel.plan import Kind, Plan, Shot
@@ -102,7 +103,11 @@ def make_parcel(
     """Write it into the empty `folder`. Raises UserError for a story that has nothing to show, Cancelled."""
     notes: list[str] = []
     if choice.form == "page":
-        page = write_page(store, owner_id, story.id, folder / "index.html", told=told, should_stop=should_stop)
+        stories = store.stories(owner_id)
+        how = provenance_of(store.settings, stories, story.id, list(stories.tree(story.id)))
+        page = write_page(
+            store, owner_id, story.id, folder / "index.html", provenance=how, told=told, should_stop=should_stop
+        )
         card, missing = space_card(story.title, story.id, page.scenes, choice.licence), page.missing
     elif choice.form == "pack":
         file = f"{slug(story.title)}.zip"
@@ -163,6 +168,7 @@ def _film(
     kind: Kind = next(one for one in FILMS if one == choice.form)
     taken = take_out(
         kind, plan, clips, folder / file, pieces=pieces, title=story.title, language=say("language.code"),
+        provenance=provenance_of(store.settings, store.stories(owner_id), story.id, list(cut.scenes.values())),
         told=lambda progress: told(progress.done, progress.total), should_stop=should_stop,
     )  # fmt: skip
     cards = [text for card in (plan.title, plan.end) if card is not None for text in (card.text, card.under) if text]

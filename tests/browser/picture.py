@@ -58,7 +58,12 @@ def take(address: str, token: str, example: int, way: int) -> bytes:
             room.ask()
             room.draw(way)
         room.ask()
-        page.wait_for_timeout(3000)  # the scene has played, its last picture stands
+        # the scene has played, its last picture stands
+        page.wait_for_function(
+            "(() => { const film = document.querySelector('.wn-video.wn-front');"
+            " return film && film.currentTime > 1 && film.paused; })()",
+            timeout=60_000,
+        )
         data = page.screenshot()
         browser.close()
     return data

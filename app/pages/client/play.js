@@ -206,13 +206,15 @@ function makeFilm(videos, raise, told) {
     begin(share);
   }
 
+  // A scene that plays once because it is new is no film: it goes on to its last picture, whatever is pressed meanwhile.
   function stop(quiet) {
     const was = run;
-    if (was) clearTimeout(was.swap);
+    if (!was) return;
+    clearTimeout(was.swap);
     run = null;
     cancelAnimationFrame(ticking);
     videos.forEach((video) => { video.pause(); video.onended = null; video.onerror = null; });
-    if (was) told.state("stopped", was.list[Math.min(was.at, was.list.length - 1)], quiet);
+    told.state("stopped", was.list[Math.min(was.at, was.list.length - 1)], quiet);
   }
 
   return {

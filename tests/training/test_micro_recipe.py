@@ -149,6 +149,7 @@ def test_the_readers_words_beat_counting_words(starter):
 
 
 @pytest.mark.full
+@pytest.mark.timeout(900)
 def test_the_condition_is_used_on_held_out_pairs(starter, tmp_path):
     before = torch.get_num_threads()
     torch.set_num_threads(min(2, os.cpu_count() or 1))

@@ -130,7 +130,7 @@ def leave(code: int) -> None:
     os._exit(code)
 
 
-def write(path: Path, value: dict[str, Any]) -> None:
+def write(path: Path, value: Any) -> None:
     """Whole or not at all."""
     partial = path.with_suffix(f".{os.getpid()}.partial")
     partial.write_text(json.dumps(value, ensure_ascii=False), encoding="utf-8")

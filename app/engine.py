@@ -6,10 +6,11 @@ Looks and says; app.director acts on it. Knows nothing of jobs or pages.
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from app.catalogue import say
 from app.loads import Loads
-from app.locks import Holder, holder_of, not_predicting, wanted_lock
+from app.locks import Holder, holder_of, is_held, lesson_lock, not_predicting, wanted_lock
 from app.settings import Settings
 from app.tier_choice import lower, tier_of, tier_title
 from app.worker_process import WorkerProcess
@@ -30,10 +31,23 @@ class Engine:
     @property
     def fitted(self) -> Settings:
         """The model that was asked for, or the largest tier below it whose memory has not run short."""
-        now = self.asked_for
+        now = self._with_what_fits(self.asked_for)
         while now.step_down and now.is_tier and Loads(now).record().too_big and (smaller := lower(now)) is not None:
-            now = smaller
+            now = self._with_what_fits(smaller)
         return now
+
+    @staticmethod
+    def _with_what_fits(settings: Settings) -> Settings:
+        """Without the adapter when the model does not take that."""
+        return replace(settings, adapter="") if Engine._refused(settings) else settings
+
+    @staticmethod
+    def _refused(settings: Settings) -> str:
+        return Loads(settings).record().left_out if settings.adapter else ""
+
+    def left_out(self) -> str:
+        """Why the adapter that was chosen is not used; "" when it is, or when none was."""
+        return self._refused(self.asked_for) or self._refused(replace(self.fitted, adapter=self.asked_for.adapter))
 
     @property
     def stands_in(self) -> bool:
@@ -68,7 +82,8 @@ class Engine:
         """All of it may be tried once more."""
         settings: Settings | None = self.asked_for
         while settings is not None:
-            Loads(settings).reset()
+            for one in {settings, replace(settings, adapter="")}:
+                Loads(one).reset()
             settings = lower(settings)
         Loads(self.asked_for.safe()).reset()
 
@@ -83,7 +98,14 @@ class Engine:
         holder = self.holder()
         if holder is None:
             return ""
-        return say("engine.teaching") if holder.who == "teaching" else say("engine.lent", who=holder.who)
+        if holder.who != "teaching":
+            return say("engine.lent", who=holder.who)
+        return say("engine.lesson") if self.makes_way() else say("engine.teaching")
+
+    def makes_way(self) -> bool:
+        """Whether what is learnt was begun on the page, and makes way for scenes."""
+        lock = lesson_lock(self.asked_for.locks_dir)
+        return lock.exists() and is_held(lock)
 
     def waking(self) -> tuple[float, float | None] | None:
         """While the model is being loaded: for how many seconds already, and how many it usually takes."""

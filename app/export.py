@@ -9,6 +9,8 @@ on purpose, is said in app.pack.packing and app.player.page. A file that is ther
 --json ends with {"story", "title", "to", "out", "scenes", "takes", "files", "missing", "bytes"}: a page has at most one
 take a scene, and a file for each clip; a film's answer has {"seconds", "way", "why", "encoded", "cached", "took",
 "signed_by"} too.
+With --choices FILE what was noted of your choices becomes a file that `teach --from-choices` reads (of all stories, or
+of STORY alone); it ends with {"choices", "kinds", "out", "folder", "files", "missing", "bytes"}. See app.choices.
 With --list it ends with {"stories": [{"id", "title", "scenes", "changed"}]}.
 What cannot be used is one sentence and exit code 2.
 """
@@ -20,6 +22,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from app.choices import kinds_of, take_out
 from app.pack import pack_story
 from app.pack.packing import check_target
 from app.player import write_page
@@ -43,6 +46,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--to", choices=KINDS, help="what it becomes; see README")
     made.add_argument("--out", type=Path, metavar="FILE", help="the file to write; it must not be there yet")
     made.add_argument("--list", action="store_true", help="say which stories there are, and stop")
+    made.add_argument("--choices", type=Path, metavar="FILE", help="write your choices for teach, as JSON lines")
     made.add_argument("--without-originals", action="store_true", help="pack: leave out the files that you brought")
     made.add_argument("--with-taste", action="store_true", help="pack: put in what you chose, starred and rewrote")
     made.add_argument("--without-recipe", action="store_true", help="say nothing in the file of how it was made")
@@ -59,10 +63,29 @@ def main(argv: list[str] | None = None) -> int:
 
 def export(arguments: argparse.Namespace) -> dict[str, Any]:
     """What --json prints."""
-    if not arguments.list:
+    if not arguments.list and not arguments.choices:
         check(arguments)
     with open_existing(Settings.from_environment(data_dir=arguments.data_dir)) as store:
+        if arguments.choices:
+            return chosen(store, arguments.choices, arguments.story)
         return shelf(store) if arguments.list else write(store, arguments)
+
+
+def chosen(store: Store, out: Path, story: str | None) -> dict[str, Any]:
+    """A person's choices; without a story those of the one who sits here, never of everybody together."""
+    one = None if story is None else story_called(store, story)
+    owner = store.local_owner() if one is None else one.owner_id
+    made = take_out(store, owner, out, story_id=None if one is None else one.id)
+    tell(f"{made.kinds.total()} choices: {made.path}, and {made.files} pictures and clips in {made.folder}")
+    return {
+        "choices": made.kinds.total(),
+        "kinds": kinds_of(made),
+        "out": str(made.path),
+        "folder": str(made.folder),
+        "files": made.files,
+        "missing": made.missing,
+        "bytes": made.bytes,
+    }
 
 
 def check(arguments: argparse.Namespace) -> None:

@@ -59,6 +59,7 @@ class StoryApp:
         self.desk.fetching.close()
         self.desk.rendering.close()
         self.desk.sending.close()
+        self.desk.teaching.close()
         self.director.shutdown()
         self.director.store.close()
 

@@ -112,7 +112,7 @@ def weights_path(settings: Settings) -> Path:
     """A file that was named, or the one that belongs to the person's data of this program."""
     if settings.filter_model:
         return Path(settings.filter_model)
-    from app.settings import default_data_dir
+    from nsp_core.places import default_data_dir
 
     return default_data_dir() / "filter" / WEIGHTS_NAME
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from app.predictors import AdapterRefused
 from app.settings import Settings
 from app.shortage import is_out_of_memory
 from nsp_core.banks import file
@@ -36,13 +37,14 @@ NAME = "loads.json"
 @dataclass(frozen=True)
 class Record:
     """Of one model on one device. `since`: when a load began that goes on or ended without a word; epoch seconds.
-    `short`: the memory was not enough, for loading or for drawing."""
+    `short`: the memory was not enough, for loading or for drawing. `left_out`: why its adapter cannot be used."""
 
     failed: int = 0
     why: str = ""
     since: float | None = None
     seconds: tuple[float, ...] = ()
     short: bool = False
+    left_out: str = ""
 
     @property
     def given_up(self) -> bool:
@@ -70,13 +72,15 @@ class Loads:
         """As it is now. Failures of a folder that was changed since do not count."""
         entry = self._read().get(self.key, {})
         # a folder is looked through only when that matters: this is asked with every look at the page
-        same = bool(entry.get("failed")) and entry.get("signature") == self._signature()
+        told = bool(entry.get("failed") or entry.get("left_out"))
+        same = told and entry.get("signature") == self._signature()
         return Record(
             failed=int(entry.get("failed", 0)) if same else 0,
             why=str(entry.get("why", "")) if same else "",
             since=entry.get("since"),
             seconds=tuple(entry.get("seconds", ())),
             short=bool(entry.get("short")) and same,
+            left_out=str(entry.get("left_out", "")) if same else "",
         )
 
     @contextlib.contextmanager
@@ -86,6 +90,9 @@ class Loads:
         self._write(failed=before.failed + 1, why="", since=started, seconds=before.seconds)
         try:
             yield
+        except AdapterRefused as error:  # says nothing of the model, which goes on without it
+            self._write(failed=before.failed, why="", since=None, seconds=before.seconds, left_out=str(error))
+            raise
         except Exception as error:
             why = str(error) if isinstance(error, WhatNextError) else f"{type(error).__name__}: {error}"
             short = is_out_of_memory(error)

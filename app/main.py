@@ -18,6 +18,7 @@ from app.filter import content_filter
 from app.keys import hide_keys
 from app.predictors import check_adapters
 from app.settings import STARTER, Settings
+from app.teaching.adapters import with_kept
 from app.tier_choice import chosen
 from nsp_core.errors import WhatNextError
 
@@ -73,6 +74,7 @@ def main(argv: list[str] | None = None) -> int:
             return get_filter(settings)
         settings = chosen(settings)
         check_adapters(settings.adapter)
+        settings = with_kept(settings)
         access = access_for(arguments.host, settings, arguments.password_file)
         settings = replace(settings, public=access.public)
         content_filter(settings)  # says at once what it lacks

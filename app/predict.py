@@ -26,7 +26,7 @@ import os
 import re
 import sys
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -40,6 +40,7 @@ from nsp_core.errors import (
     UserError,
     WhatNextError,
 )
+from nsp_core.shortcuts import SHORTCUTS
 from nsp_core.types import (
     Frames,
     Mode,
@@ -87,6 +88,7 @@ def parser() -> argparse.ArgumentParser:
         "--tier", help="auto (what fits and is here), starter, or a big one (default: as chosen on the page)"
     )
     made.add_argument("--connector", type=Path, help="folder of a trained connector: big tiers use it (unified mode)")
+    made.add_argument("--faster", choices=[*SHORTCUTS], help="draw faster, and something else: a shortcut by its name")
     made.add_argument("--adapter", metavar="FOLDER[=STRENGTH]", help="what was taught to the model; comma between")
     made.add_argument(
         "--model",
@@ -161,8 +163,9 @@ def tell(arguments: argparse.Namespace) -> dict[str, Any]:
         beginning = understand(predictor, frames, path.name)
 
     book, how = Book(arguments.out), ""
+    options = SamplingOptions(seed=arguments.seed, preview_every=0, faster=arguments.faster or "")
     if beginning.frames is None:
-        drawn = draw(predictor, StoryContext(), beginning.words, "cut", arguments.seed, "The beginning")
+        drawn = draw(predictor, StoryContext(), beginning.words, "cut", options, "The beginning")
         scene, seconds, fps = scene_of(drawn), drawn.seconds, drawn.fps
     else:
         scene, seconds, fps = beginning, 0.0, canvas_of(predictor).fps
@@ -173,7 +176,8 @@ def tell(arguments: argparse.Namespace) -> dict[str, Any]:
         seed = arguments.seed + number - 1
         words = think(predictor, context, steer, seed)
         print(f"{number}. {words}", flush=True)
-        drawn = draw(predictor, context, words, "continue", seed, f"Scene {number} of {arguments.scenes}")
+        taken = replace(options, seed=seed)
+        drawn = draw(predictor, context, words, "continue", taken, f"Scene {number} of {arguments.scenes}")
         how = drawn.how
         book.add(scene_of(drawn), drawn.fps, drawn.seconds)
     reel = book.close()
@@ -283,8 +287,10 @@ def think(predictor: Predictor, context: StoryContext, steer: str | None, seed: 
     return words
 
 
-def draw(predictor: Predictor, context: StoryContext, words: str, mode: Mode, seed: int, label: str) -> NextScene:
-    request = SceneRequest(context, words, mode, SamplingOptions(seed=seed, preview_every=0))
+def draw(
+    predictor: Predictor, context: StoryContext, words: str, mode: Mode, options: SamplingOptions, label: str
+) -> NextScene:
+    request = SceneRequest(context, words, mode, options)
     with ProgressBar(sys.stderr, label) as bar:
         for item in predictor.act(request):
             if isinstance(item, Progress):

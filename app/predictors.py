@@ -18,11 +18,15 @@ from nsp_core import hardware
 from nsp_core.adapters import attach, named, read
 from nsp_core.banks import file
 from nsp_core.checkpoint import check_folder
-from nsp_core.errors import CheckpointMismatch, ConfigError, ModelUnavailable, WhatNextError
+from nsp_core.errors import CheckpointMismatch, ConfigError, ModelUnavailable, UserError, WhatNextError
 from nsp_core.fit import check_folders
 from nsp_core.types import Predictor
 
 log = logging.getLogger(__name__)
+
+
+class AdapterRefused(UserError):
+    """The model is there, and does not take the adapter."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,10 @@ def check_adapters(spec: str) -> None:
 
 
 def build(predictor: str, model: str, adapter: str = "") -> Predictor:
-    """Call the function that `predictor` names with `model`; what it returns gets the adapters that `adapter` names."""
+    """Call the function that `predictor` names with `model`; what it returns gets the adapters that `adapter` names.
+
+    Raises AdapterRefused when it is these that cannot be used.
+    """
     module, _, name = predictor.partition(":")
     if not module or not name:
         raise ConfigError(f"The predictor is named 'module:function', got {predictor!r}.")
@@ -100,7 +107,10 @@ def build(predictor: str, model: str, adapter: str = "") -> Predictor:
         raise ConfigError(f"The module {module!r} has no function {name!r} to take the predictor from.") from error
     made: Predictor = factory(model)
     if adapter:
-        attach(made, [(read(path), strength) for path, strength in named(adapter)])
+        try:
+            attach(made, [(read(path), strength) for path, strength in named(adapter)])
+        except WhatNextError as error:
+            raise AdapterRefused(str(error)) from error
     return made
 
 

@@ -63,10 +63,13 @@ def recipe_of(
     request: SceneRequest, finished: NextScene, parents: Sequence[Mapping[str, Any]], steer: str
 ) -> dict[str, Any]:
     """What was drawn, from what, and its hashes: the other columns, but for the model's own name."""
+    settings = asdict(finished.options)
+    if not finished.options.faster:
+        del settings["faster"]  # as it was before there were shortcuts: an older program can still read this
     return {
         "fingerprint": finished.fingerprint,
         "seed": finished.options.seed,
-        "settings_json": json.dumps(asdict(finished.options)),
+        "settings_json": json.dumps(settings),
         "mode": finished.mode,
         "words": finished.words,
         "steer": steer,

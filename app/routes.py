@@ -21,6 +21,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from app.choices import zip_out
 from app.pages.saved import saved_part
 from app.settings import ROOT
 from app.store.errors import NotFound
@@ -43,6 +44,14 @@ FILMS = {
     ".png": "image/png",
     ".pdf": "application/pdf",
     ".vtt": "text/vtt",
+}
+LESSONS = {
+    ".mp4": "video/mp4",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".png": "image/png",
+    ".webp": "image/webp",
+    ".html": "text/html",
 }
 FONTS = ROOT / "assets" / "fonts"
 _PLAIN = re.compile(r"[\w.-]{1,120}")
@@ -129,6 +138,17 @@ def routes(desks: Callable[[], Desk]) -> list[Route]:
             return PlainTextResponse(saved.content, headers=headers)
         return FileResponse(saved.content, headers=headers, media_type=SERVED[saved.ext])
 
+    async def lesson(request: Request) -> Response:
+        """A still, a clip or a preview of a lesson; its report is taken along, for it is a page of its own."""
+        try:
+            path = await run_in_threadpool(lambda: desks().teach.file(**request.path_params))
+        except UserError:
+            return _gone()
+        headers = {"Cache-Control": "private, no-cache"}
+        if path.suffix == ".html":
+            headers["Content-Disposition"] = disposition(f"{request.path_params['key']} report", "html")
+        return FileResponse(path, headers=headers, media_type=LESSONS[path.suffix])
+
     async def backup(request: Request) -> Response:
         try:
             path = await run_in_threadpool(lambda: desks().library.backup_path(request.path_params["name"]))
@@ -136,6 +156,22 @@ def routes(desks: Callable[[], Desk]) -> list[Route]:
             return _gone()
         headers = {"Content-Disposition": disposition(path.stem, "zip"), "Cache-Control": "no-store"}
         return FileResponse(path, media_type="application/zip", headers=headers)
+
+    async def choices(_request: Request) -> Response:
+        """What was noted of this person's choices, with its pictures."""
+        desk = await run_in_threadpool(desks)
+        target = Path(tempfile.mkstemp(suffix=".zip", prefix="choices-", dir=desk.settings.run_dir)[1])
+        try:
+            await run_in_threadpool(zip_out, desk.store, desk.owner_id, target)
+        except UserError as error:
+            target.unlink(missing_ok=True)
+            return PlainTextResponse(str(error), status_code=404)
+        except Exception:
+            target.unlink(missing_ok=True)
+            raise
+        headers = {"Content-Disposition": disposition("choices", "zip"), "Cache-Control": "no-store"}
+        done = BackgroundTask(target.unlink, missing_ok=True)
+        return FileResponse(target, media_type="application/zip", headers=headers, background=done)
 
     return [
         Route("/media/{name}", media),
@@ -145,7 +181,9 @@ def routes(desks: Callable[[], Desk]) -> list[Route]:
         Route("/scene/{take_id}/{part}", scene),
         Route("/reel/{scene}.mp4", reel),
         Route("/film/{name}", film),
+        Route("/lesson/{key}/{name:path}", lesson),
         Route("/backup/{name}", backup),
+        Route("/choices.zip", choices),
     ]
 
 

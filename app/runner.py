@@ -296,7 +296,7 @@ class JobRun(JobReport):
             context,
             payload.get("words") or scene.words,
             mode if drawn else "cut",  # there is nothing to continue from before the scene before has pictures
-            SamplingOptions(**payload.get("options", {})),
+            SamplingOptions(**{"faster": self.settings.faster} | payload.get("options", {})),
         )
         self.check()
         finished = self._act(predictor, request)

@@ -16,6 +16,7 @@ from typing import Any
 from nsp_core import adapters
 from nsp_core.banks import file
 from nsp_core.errors import ConfigError
+from nsp_core.places import default_data_dir, locks_dir
 
 ROOT = Path(__file__).resolve().parents[1]
 STARTER = ROOT / "assets" / "starter"
@@ -25,13 +26,6 @@ PROCESSOR, CARD = "cpu", "cuda"  # devices: the starter draws on the one, the ti
 STARTER_TIER = "starter"
 BOTH_NAMED = "A model folder and a tier were both named: name one of the two."
 INLINE = "inline"  # stands where a device does for jobs that a page does itself
-
-
-def default_data_dir() -> Path:
-    """The platform's own folder for a program's data."""
-    from platformdirs import user_data_path
-
-    return user_data_path("what-happens-next", appauthor=False)
 
 
 @dataclass(frozen=True)
@@ -45,7 +39,10 @@ class Settings:
     safe_predictor: str = DEFAULT_PREDICTOR
     tier: str = ""  # of nsp_core.tiers: its weights are the model; "": chosen on the page, or what fits and is here
     connector: str = ""  # a folder with a trained one: the tiers work in unified mode with it
+    faster: str = ""  # a shortcut of nsp_core.shortcuts: takes are drawn faster and come out otherwise
     adapter: str = ""  # what turns the model towards somebody's own world: FOLDER or FOLDER=STRENGTH, comma between
+    teacher: str = ""  # a module that teaches; "": `launch.py teach` does, and tests name one of their own
+    lesson_waits: float = 30.0  # how long nothing is drawn until a lesson that made way for a scene goes on
     step_down: bool = True  # when memory is not enough, the next smaller tier goes on
     device: str = PROCESSOR  # what is drawn on: one worker has it at a time, and its lock is named after it
     threads: int = 0  # 0: the libraries decide
@@ -94,7 +91,7 @@ class Settings:
 
     @property
     def locks_dir(self) -> Path:
-        return self.data_dir / "locks"
+        return locks_dir(self.data_dir)
 
     @property
     def logs_dir(self) -> Path:
@@ -108,6 +105,11 @@ class Settings:
     def tier_file(self) -> Path:
         """What was chosen on the page."""
         return self.data_dir / "tier"
+
+    @property
+    def adapter_file(self) -> Path:
+        """What was chosen on the page, with its strength."""
+        return self.data_dir / "adapter"
 
     @property
     def backups_dir(self) -> Path:

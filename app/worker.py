@@ -23,7 +23,7 @@ from app.keys import hide_keys
 from app.killpoints import reached
 from app.loads import Loads
 from app.locks import PREDICTING, FileLock, device_lock, is_held, wanted_lock
-from app.predictors import build
+from app.predictors import AdapterRefused, build
 from app.runner import GivenBack, Runner
 from app.settings import Settings
 from app.store import Store, open_store
@@ -99,6 +99,8 @@ class Worker:
             self.pulse.working_on(None)
             if runner.predictor is None and self.loads.record().given_up:
                 return "the model cannot be loaded"
+            if self.settings.adapter and self.loads.record().left_out:
+                return "the model does not take the adapter"  # the page starts another without it
             if self._smaller_one_goes_on():
                 return "the memory is not enough for this tier"  # the page starts another with a smaller one
             log.info("job %s: ended after %.2f s", job.id, time.monotonic() - started)
@@ -122,6 +124,9 @@ class Worker:
         try:
             with self.loads.attempt():
                 predictor = build(self.settings.predictor, self.settings.model, self.settings.adapter)
+        except AdapterRefused as error:
+            log.warning("%s", error)
+            raise GivenBack from None
         except Exception:
             if self.settings.is_safe or (self.settings.is_tier and not self._smaller_one_goes_on()):
                 raise  # nobody stands in: whoever asked is told why

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 _LAZY = {
@@ -11,6 +12,9 @@ _LAZY = {
 }
 
 __all__ = ["Connector", "NextScenePipeline", "VisionLanguageProcessor"]
+
+# It says on every start that a faster kernel for 4 bits could be installed; on a CPU nothing of ours uses it
+logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
 
 
 def __getattr__(name: str) -> Any:

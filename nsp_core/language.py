@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nsp_core.errors import OutsideLanguage
@@ -69,6 +69,10 @@ class Language:
                 reads = not self.unknown(bare) and _WORD.search(self.plain(bare)) is not None
                 (known if reads else other).append(bare)
         return tuple(known), tuple(other)
+
+    def with_words(self, more: frozenset[str]) -> Language:
+        """The same with words that somebody taught."""
+        return replace(self, words=self.words | more) if more else self
 
     def save(self, folder: Path) -> None:
         value = {"version": self.version, "words": sorted(self.words), "examples": list(self.examples)}

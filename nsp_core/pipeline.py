@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,23 +21,17 @@ from diffusers import DiffusionPipeline
 from diffusers.loaders import LTXVideoLoraLoaderMixin
 from torch import Tensor
 
-from nsp_core import checkpoint, flow, prompts
+from nsp_core import checkpoint, flow, prompts, shortcuts
 from nsp_core.errors import Cancelled, GeometryError, UserError
 from nsp_core.judges import Verdict
 from nsp_core.language import Language
-from nsp_core.latents import (
-    Geometry,
-    check_geometry,
-    denormalise,
-    first_seen,
-    from_target,
-    normalise,
-)
+from nsp_core.latents import Geometry, check_geometry, denormalise, first_seen, from_target, normalise
 from nsp_core.memory import ends, last_seen, words_of
+from nsp_core.model.quick import Quick, one_run
 from nsp_core.model.velocity import predict_velocity
 from nsp_core.model.vision_language import Prompt, Written, prepare, query_states, write
 from nsp_core.opinion import opinion
-from nsp_core.sampler import Step, denoise
+from nsp_core.sampler import Step, Velocity, denoise
 from nsp_core.telling import tell
 from nsp_core.types import (
     Description,
@@ -109,6 +105,7 @@ class NextScenePipeline(DiffusionPipeline, LTXVideoLoraLoaderMixin):
         self.how = ""
         self.adapter: str | None = None  # names and strength, where nsp_core.adapters gave it some
         self.adapter_strength: float | None = None
+        self.taught: frozenset[str] = frozenset()  # words of adapters, which the reader never learnt to tell
         self.geometry = check_geometry(
             Geometry(width, height, num_frames, vae.spatial_compression_ratio, vae.temporal_compression_ratio)
         )
@@ -162,7 +159,7 @@ class NextScenePipeline(DiffusionPipeline, LTXVideoLoraLoaderMixin):
         # 1 check
         options = self.resolve(request.mode, request.options)
         if self.language:
-            self.language.check(request.words)
+            self.language.with_words(self.taught).check(request.words)
         steps = int(options.steps or 1)
         yield Progress("read", 0, steps)
         with torch.no_grad():
@@ -173,16 +170,13 @@ class NextScenePipeline(DiffusionPipeline, LTXVideoLoraLoaderMixin):
             x = self.prepare_noise(options.seed, reference)
             # 4 denoise
             final: Step | None = None
-            for final in denoise(
-                lambda x, sigma: self.velocity(x, sigma, conditions, reference, float(options.guidance or 1)),
-                x,
-                self.sigmas(options),
-            ):
-                if should_stop and should_stop():
-                    raise Cancelled("Stopped while the pictures were being drawn.")
-                show = options.preview_every and final.index % options.preview_every == 0 and final.index < steps
-                preview = self.frames_of(self.to_latents(final.clean, reference), reference) if show else None
-                yield Progress("draw", final.index, steps, preview)
+            with self.one_run(conditions, reference, options) as velocity:
+                for final in denoise(velocity, x, self.sigmas(options)):
+                    if should_stop and should_stop():
+                        raise Cancelled("Stopped while the pictures were being drawn.")
+                    show = options.preview_every and final.index % options.preview_every == 0 and final.index < steps
+                    preview = self.frames_of(self.to_latents(final.clean, reference), reference) if show else None
+                    yield Progress("draw", final.index, steps, preview)
             assert final is not None
             # 5 decode
             latents = self.to_latents(final.x, reference)
@@ -235,7 +229,8 @@ class NextScenePipeline(DiffusionPipeline, LTXVideoLoraLoaderMixin):
             raise UserError(f"steps must be from 1 to 200, got {steps}.")
         if not 1 <= guidance <= 20:
             raise UserError(f"guidance must be from 1 to 20, got {guidance}.")
-        return SamplingOptions(steps, guidance, shift, options.seed, options.preview_every)
+        shortcuts.check(options.faster)
+        return replace(options, steps=steps, guidance=guidance, shift=shift)
 
     def check_frames(self, frames: Frames) -> Frames:
         """Raises GeometryError for pictures of another size: those of a story that another model drew."""
@@ -294,9 +289,7 @@ class NextScenePipeline(DiffusionPipeline, LTXVideoLoraLoaderMixin):
         """(1, C, F, h, w), normalised: latent 0 of the lossless last frame, then the tail of the last clip repeated."""
         scene = last_seen(context)
         if scene is None or scene.frames is None:
-            raise UserError(
-                "There is no picture to continue from: draw this scene with a cut, or begin with a picture."
-            )
+            raise UserError("There is no picture to continue from: draw this scene with a cut or begin with a picture.")
         return self.reference_of(scene)
 
     def reference_of(self, scene: Scene) -> Tensor:
@@ -351,10 +344,18 @@ class NextScenePipeline(DiffusionPipeline, LTXVideoLoraLoaderMixin):
         shape = (1, self.vae.config.latent_channels, *self.geometry.latent_shape)
         return torch.randn(shape, generator=generator).to(self.transformer.device)
 
-    def velocity(
-        self, x: Tensor, sigma: float, conditions: tuple[Tensor, Tensor], reference: Tensor | None, guidance: float
-    ) -> Tensor:
-        """Guided velocity, shaped like x. With a reference the first latent frame is clean: timestep 0, velocity 0."""
+    def one_run(
+        self, conditions: Any, reference: Tensor | None, options: SamplingOptions
+    ) -> AbstractContextManager[Velocity]:
+        """`velocity` for the steps of one run, which share what does not change between them."""
+        guidance = float(options.guidance or 1)
+        both = torch.cat(conditions if guidance != 1 else conditions[:1]).to(self.transformer.dtype)
+        kept, faster = Quick(self.transformer), options.faster
+        return one_run(kept, lambda x, sigma: self.velocity(x, sigma, both, reference, guidance), faster)
+
+    def velocity(self, x: Tensor, sigma: float, conditions: Any, reference: Tensor | None, guidance: float) -> Tensor:
+        """Guided velocity, shaped like x. With a reference the first latent frame is clean: timestep 0, velocity 0.
+        `conditions`: for the scene and for nothing, each (1, Q, C) or both in one tensor."""
         clean = 0
         if reference is not None:
             x = torch.cat([first_seen(reference, self.config.reference).to(x), x[:, :, 1:]], 2)
@@ -365,7 +366,7 @@ class NextScenePipeline(DiffusionPipeline, LTXVideoLoraLoaderMixin):
             self.transformer,
             x.expand(batch, -1, -1, -1, -1),
             torch.full((batch,), sigma),
-            torch.cat(both),
+            both if isinstance(both, Tensor) else torch.cat(both),
             clean_frames=clean,
             rope_scale=tuple(self.config.rope_scale),
         )

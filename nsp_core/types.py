@@ -50,6 +50,7 @@ class SamplingOptions:
     shift: float | None = None
     seed: int = 0
     preview_every: int = 4  # steps between previews; 0 for none
+    faster: str = ""  # a shortcut of nsp_core.shortcuts, which changes the picture; "" for none
 
 
 @dataclass(frozen=True)

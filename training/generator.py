@@ -35,11 +35,13 @@ from nsp_core.model import build
 from nsp_core.model.vision_language import Prompt, prepare, query_states
 from training.flow_matching import Cache, FlowConfig
 from training.loop import LoopConfig
+from training.picturebook.loosely import describe_vaguely
 from training.picturebook.rules import RULES, enabled, step
+from training.picturebook.splits import is_train
 from training.picturebook.words import TRAIN_VARIANTS, describe, tell
 from training.picturebook.world import Event, World
 from training.plan.machine import PlanConfig
-from training.reader_data import Moment, ends_of, pictures, story_words
+from training.reader_data import VAGUE_SHARE, Moment, ends_of, pictures, story_words
 from training.vae import to_tensor
 
 log = logging.getLogger(__name__)
@@ -106,9 +108,13 @@ def pair_of(moment: Moment, event: Event | None, rng: Random, wordings: int) -> 
 
 
 def beginning_of(moment: Moment, rng: Random, wordings: int) -> Pair:
-    """A described beginning (text-to-scene): the pair's clip is the scene at rest."""
+    """A described beginning (text-to-scene): the pair's clip is the scene at rest. Where not everything is told, it is
+    one of the scenes that would do: from many such pairs one learns to draw one of them and not their mean."""
     now = moment.world
-    told = [describe(now, rng.choice(TRAIN_VARIANTS)) for _ in range(wordings)]
+    if rng.random() < VAGUE_SHARE:
+        told = [describe_vaguely(now, rng) for _ in range(wordings)]
+    else:
+        told = [describe(now, rng.choice(TRAIN_VARIANTS)) for _ in range(wordings)]
     return Pair(now, None, now, None, now, tuple(Prompt(prompts.STARTER.draw.format(words=t)) for t in told))
 
 
@@ -122,7 +128,7 @@ def numbered_pair(config: GeneratorConfig, stories: list[Any], name: str, number
         story = shared.choice(stories)
     moment = Moment(story, shared.randrange(len(story.events)))
     frozen = shared.random() < config.frozen_share
-    others = [e for e in enabled(moment.world) if e != moment.event]
+    others = [e for e in enabled(moment.world) if e != moment.event and is_train(moment.world, e)]
     shared.shuffle(others)
     events = [moment.event, *others]
     if own.random() < config.begin_share:

@@ -38,6 +38,7 @@ from nsp_core.types import NextScene, SamplingOptions, Scene, SceneRequest, Stor
 from training.generator import RULE_NUMBERS, read_queries
 from training.picturebook.rules import enabled, step
 from training.picturebook.scenes import Story
+from training.picturebook.splits import is_train
 from training.picturebook.words import TRAIN_VARIANTS, describe, tell
 from training.recycling import OwnErrors, OwnRows
 from training.stories import read_pool
@@ -82,7 +83,7 @@ def rows_after(
     from training.picturebook.draw import clip
 
     now, rng = story.worlds[at + 1], Random(f"{at}/{number}")
-    others = list(enabled(now))
+    others = [event for event in enabled(now) if is_train(now, event)]
     rng.shuffle(others)
     known = [story.events[at + 1]] if at + 1 < len(story.events) else []
     events = list(dict.fromkeys([*known, *others]))[:2]

@@ -26,12 +26,13 @@ from torch.nn import functional
 from nsp_core.model import build
 from nsp_core.model.connector import Connector
 from nsp_core.model.vision_language import positions, prepare, query_states, write
+from training.all_answers import divergence
 from training.loop import LoopConfig
 from training.picturebook.parse import parse
 from training.picturebook.rules import enabled
 from training.picturebook.scenes import Story
 from training.picturebook.world import COLOURS, LIGHTS, PLACES, SLOTS, STATES, WEATHERS, World
-from training.reader_data import Moment, Sample, begin_sample, sample, thinned
+from training.reader_data import Moment, Sample, begin_sample, near_miss, sample, thinned
 
 log = logging.getLogger(__name__)
 
@@ -57,8 +58,13 @@ class ReaderConfig:
     caption_channels: int = 256
     vocabulary: int = 1000
     batch: int = 32  # language samples a step
+    words_batch: int = 0  # further ones without pictures, at a third of the cost: rules are learnt from them
     draw_batch: int = 16  # samples whose queries are filled
     begin_share: float = 0.2  # of these, described beginnings
+    # Of the questions what comes next: those asked where a held-out composition is possible (one moment in five). A
+    # reader that learned there that it never happens tells what cannot happen instead: it must learn what else can
+    closed_share: float = 0.2
+    near_share: float = 0.0  # of the same questions: a near miss is followed to where it goes wrong, not a right answer
     frames_share: float = 0.7
     thinned_share: float = 0.3  # samples of whose prompt some words are left out
     held_out_stories: int = 200
@@ -117,13 +123,18 @@ class ReaderObjective:
     stories: list[Story]
     held_out: list[Story] = field(default_factory=list)
     anchor: Reader | None = None  # a frozen reader whose query states are kept
+    _ids: dict[str, list[int]] = field(default_factory=dict)
 
-    def moment(self, rng: np.random.Generator, depth: int) -> Moment:
+    def moment(self, rng: np.random.Generator, depth: int, task: str = "") -> Moment:
         """A place in a story at most `depth` scenes after its beginning."""
-        story = self.stories[int(rng.integers(len(self.stories)))]
-        while not story.events:
+        is_closed = None if task != "next" else bool(rng.random() < self.config.closed_share)
+        while True:
             story = self.stories[int(rng.integers(len(self.stories)))]
-        return Moment(story, int(rng.integers(min(depth, len(story.events)))))
+            if not story.events:
+                continue
+            found = Moment(story, int(rng.integers(min(depth, len(story.events)))))
+            if is_closed in (None, found.is_closed):
+                return found
 
     def batch(self, rng: np.random.Generator) -> tuple[list[Sample], list[Sample]]:
         c = self.config
@@ -131,16 +142,13 @@ class ReaderObjective:
         depth = int(
             rng.choice([1, 2, 2, 3, 3, 5, 5, 8, 11])
         )  # one for the batch: short stories are not padded to long ones
-        asked = [
-            sample(
-                self.moment(rng, depth),
-                c.tasks[i],
-                pick,
-                frames=c.frames_share > 0 and (c.tasks[i] == "describe" or pick.random() < c.frames_share),
-            )
-            for i in rng.integers(len(c.tasks), size=c.batch)
-            if c.frames_share > 0 or c.tasks[i] != "describe"
-        ]
+        asked = []
+        for task in (c.tasks[i] for i in rng.integers(len(c.tasks), size=c.batch)):
+            if c.frames_share > 0 or task != "describe":
+                frames = c.frames_share > 0 and (task == "describe" or pick.random() < c.frames_share)
+                asked.append(self.asked(rng, depth, task, pick, frames))
+        read = [pick.choice([task for task in c.tasks if task != "describe"]) for _ in range(c.words_batch)]
+        asked += [self.asked(rng, depth, task, pick, frames=False) for task in read]
         drawn = [
             begin_sample(self.moment(rng, depth), pick)
             if pick.random() < c.begin_share
@@ -152,13 +160,20 @@ class ReaderObjective:
         )
         return asked, drawn
 
+    def asked(self, rng: np.random.Generator, depth: int, task: str, pick: Random, frames: bool) -> Sample:
+        moment = self.moment(rng, depth, task)
+        one = sample(moment, task, pick, frames=frames)
+        if task == "next" and pick.random() < self.config.near_share:
+            return replace(one, answer=near_miss(moment, pick) or one.answer)
+        return one
+
     def loss(
         self,
         batch: tuple[list[Sample], list[Sample]],
         generator: torch.Generator,  # noqa: ARG002
     ) -> tuple[Tensor, dict[str, float]]:
         asked, drawn = batch
-        words, seen, figures = self.language_loss(asked)
+        words, seen, figures = self.asked_loss(asked)
         queried, coming = self.query_loss(drawn)
         c = self.config
         loss = words + c.head_weight * (seen + coming) + c.query_weight * queried
@@ -170,7 +185,26 @@ class ReaderObjective:
             **figures,
         }
 
-    def language_loss(self, samples: list[Sample]) -> tuple[Tensor, Tensor, dict[str, float]]:
+    def asked_loss(self, samples: list[Sample]) -> tuple[Tensor, Tensor, dict[str, float]]:
+        """Samples with pictures and those without go through the model apart: so these are not padded to the length of
+        the others. Loss of the words, of what is seen, and of the words by task."""
+        words = seen = torch.zeros((), device=self.device)
+        losses: list[tuple[str, Tensor]] = []
+        for has_clips in (True, False):
+            some = [one for one in samples if bool(one.prompt.clips) is has_clips]
+            if some:
+                each, sees = self.language_loss(some)
+                words, seen = words + each.sum() / len(samples), seen + sees
+                losses += zip((one.task for one in some), each.detach(), strict=True)
+        figures = {
+            task: float(torch.stack(rows).mean())
+            for task in ("next", "describe", "steer")
+            if (rows := [loss for name, loss in losses if name == task])
+        }
+        return words, seen, figures
+
+    def language_loss(self, samples: list[Sample]) -> tuple[Tensor, Tensor]:
+        """Of each sample (B,), and of what is seen."""
         model, tokenizer = self.module.model, self.processor.tokenizer
         inputs = self.inputs(samples, multiple=64)
         ids, mask = self.answers(samples)
@@ -187,15 +221,9 @@ class ReaderObjective:
                 **extra,
             ).last_hidden_state
         logits = model.lm_head(hidden[:, length - 1 : -1]).float()
-        losses = functional.cross_entropy(logits.flatten(0, 1), ids.flatten(), reduction="none").view(ids.shape)
-        losses = (losses * mask).sum(1) / mask.sum(1)
-        figures = {}
-        for task in ("next", "describe", "steer"):
-            rows = [i for i, s in enumerate(samples) if s.task == task]
-            if rows:
-                figures[task] = float(losses[rows].mean().detach())
+        losses = divergence(logits, [(self.ids(s.answer), self.right_answers(s)) for s in samples])
         assert tokenizer.padding_side == "left"
-        return losses.mean(), self.seen_loss(samples, caught), figures
+        return losses, self.seen_loss(samples, caught)
 
     def seen_loss(self, samples: list[Sample], caught: list[Tensor]) -> Tensor:
         """Vision tokens of each sample's first clip -> the worlds at its two ends."""
@@ -262,10 +290,20 @@ class ReaderObjective:
         made = prepare(self.processor, [s.prompt for s in samples], multiple)
         return {k: v.to(self.device) for k, v in made.items()}
 
+    def right_answers(self, one: Sample) -> list[tuple[list[int], float]]:
+        return [(self.ids(text), share) for text, share in one.answers]
+
+    def ids(self, answer: str) -> list[int]:
+        known = self._ids.get(answer)
+        if known is None:
+            tokenizer = self.processor.tokenizer
+            known = self._ids[answer] = tokenizer(answer + tokenizer.eos_token)["input_ids"]
+        return known
+
     def answers(self, samples: list[Sample], start: bool = False) -> tuple[Tensor, Tensor]:
         """Right-padded ids and mask of the answers, each with its end; `start` puts a token to read the first from."""
         tokenizer = self.processor.tokenizer
-        rows = [tokenizer(s.answer + tokenizer.eos_token)["input_ids"] for s in samples]
+        rows = [self.ids(s.answer) for s in samples]
         if start:
             rows = [[tokenizer.pad_token_id, *row] for row in rows]
         width = -(-max(map(len, rows)) // 16) * 16

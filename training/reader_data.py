@@ -12,15 +12,25 @@ import numpy as np
 
 from nsp_core import prompts
 from nsp_core.model.vision_language import Prompt
-from training.picturebook.loosely import describe_loosely
+from training.picturebook.loosely import describe_loosely, describe_vaguely
 from training.picturebook.readings import NEGATIONS
-from training.picturebook.rules import enabled, step
-from training.picturebook.scenes import Story
+from training.picturebook.rules import MEMORY, enabled, is_enabled, step
+from training.picturebook.scenes import Story, odds
+from training.picturebook.splits import is_train
 from training.picturebook.wordings import retold
-from training.picturebook.words import HELD_OUT_VARIANTS, TRAIN_VARIANTS, describe, instructions, look_back, tell
-from training.picturebook.world import COLOURS, SLOTS, Event, World
+from training.picturebook.words import (
+    HELD_OUT_VARIANTS,
+    TRAIN_VARIANTS,
+    colourless,
+    describe,
+    instructions,
+    look_back,
+    tell,
+)
+from training.picturebook.world import COLOURS, LIGHTS, SLOTS, STATES, Event, World
 
 _DIALECT = prompts.STARTER
+VAGUE_SHARE = 0.2  # of described beginnings, those that do not say everything
 
 
 @dataclass(frozen=True)
@@ -42,6 +52,15 @@ class Moment:
     def after(self) -> World:
         return self.story.worlds[self.at + 1]
 
+    @property
+    def past(self) -> tuple[Event, ...]:
+        return self.story.events[: self.at]
+
+    @property
+    def is_closed(self) -> bool:
+        """A held-out composition is possible here."""
+        return any(not is_train(self.world, event) for event in enabled(self.world))
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -52,6 +71,13 @@ class Sample:
     now: World
     after: World
     plain: Prompt | None = None  # the same ask in the language's first wording, where a prompt words it otherwise
+    # all right answers with their probabilities, of which `answer` is one; 0 for what may be right and is held out
+    answers: tuple[tuple[str, float], ...] = ()
+
+
+def possible(moment: Moment, held_out: bool = False) -> list[Event]:
+    """What can happen; without the held-out compositions when it is for training."""
+    return [event for event in enabled(moment.world) if held_out or is_train(moment.world, event)]
 
 
 def variants(held_out: bool) -> tuple[int, ...]:
@@ -112,20 +138,27 @@ def sample(moment: Moment, task: str, rng: Random, *, frames: bool, held_out: bo
             now,
             moment.after,
         )
+    answers: tuple[tuple[str, float], ...] = ()
     if task == "next":
+        likely = comings(moment, held_out)
+        event = rng.choices(list(likely), list(likely.values()))[0]
         ask, answer = _DIALECT.next, tell(event, moment.world, rng.choice(choose))
+        unsaid = {event: 0.0 for event in enabled(moment.world) if event not in likely}
+        told = (likely | unsaid).items()
+        answers = tuple((tell(e, moment.world, v), share / len(choose)) for e, share in told for v in choose)
     elif task == "before":
         past = moment.story.events[moment.at - 1] if moment.at else None
         ask, answer = _DIALECT.before, look_back(past, before, rng.choice(choose))
     elif task == "steer":
-        wish, answer = steering(moment, rng, held_out)
+        wish, answers = steering(moment, rng, held_out)
+        answer = rng.choice(answers)[0]
         ask = _DIALECT.steer.format(words=wish)
     elif task == "judge":
         told, clip, answer = trial(moment, rng, held_out, frames)
         ask = _DIALECT.judge.format(words=told)
         clips = (*clips, *clip)
     elif task == "draw":
-        chosen = rng.choice(enabled(moment.world)) if rng.random() < 0.5 else event
+        chosen = rng.choice(possible(moment, held_out) or [event]) if rng.random() < 0.5 else event
         told = tell(chosen, moment.world, rng.choice(choose))
         if not held_out and rng.random() < 0.4:
             told = retold(chosen, rng.randrange(60))
@@ -143,7 +176,36 @@ def sample(moment: Moment, task: str, rng: Random, *, frames: bool, held_out: bo
         )
     else:
         raise ValueError(f"The reader's tasks are describe, next, before, steer, judge and draw; got '{task}'.")
-    return Sample(task, Prompt(text + ask, clips), answer, before, now, moment.after)
+    return Sample(task, Prompt(text + ask, clips), answer, before, now, step(now, event), answers=answers)
+
+
+def comings(moment: Moment, held_out: bool = False) -> dict[Event, float]:
+    """What the world may tell next, and how often it would. A story's own next event is one draw of these: learning
+    from all of them at once has none of that draw's noise. Held-out compositions are not in it for training; nor may
+    what is told instead teach that they never happen (`Sample.answers`)."""
+    allowed = None if held_out else is_train
+    return odds(moment.world, past=moment.past, allowed=allowed) or {moment.event: 1.0}
+
+
+def near_miss(moment: Moment, rng: Random) -> str | None:
+    """What could happen next if one fact were another one (a state, a colour, the light, the weather), and cannot."""
+    world, kinds = moment.world, [*range(len(moment.world.things)), "light", "weather"]
+    rng.shuffle(kinds)
+    for kind in kinds:
+        if isinstance(kind, int):
+            thing = world.things[kind]
+            others = [replace(thing, state=state) for state in STATES[thing.kind] if state != thing.state]
+            others += [replace(thing, colour=colour) for colour in COLOURS if thing.colour not in (None, colour)]
+            changed = world.put(rng.choice(others)) if others else world
+        elif kind == "light":
+            changed = replace(world, light=rng.choice([light for light in LIGHTS if light != world.light]))
+        else:
+            wet = "snow" if world.place == "mountain" else "rain"
+            changed = replace(world, weather=rng.choice([w for w in ("clear", wet, "wind") if w != world.weather]))
+        wrong = [event for event in enabled(changed) if not is_enabled(world, event)]
+        if wrong:
+            return tell(rng.choice(wrong), world, rng.choice(TRAIN_VARIANTS))
+    return None
 
 
 # words without which nobody could answer: arguments, negations and what a task is called by
@@ -165,24 +227,28 @@ def _is_kept(word: str) -> bool:
 
 def begin_sample(moment: Moment, rng: Random, held_out: bool = False) -> Sample:
     """A described beginning (text-to-scene): draw what is described, with no story before it. In training half of them
-    are told in sentences of their own, the others with a frame for each sentence."""
+    are told in sentences of their own, the others with a frame for each sentence, or leave something open."""
     world = moment.world
     if held_out:
         told = describe(world, rng.choice(variants(held_out)))
+    elif rng.random() < VAGUE_SHARE:
+        asked = Prompt(_DIALECT.draw.format(words=describe_vaguely(world, rng)))
+        return Sample("draw", asked, describe(world, 0), world, world, world)  # no plain one: it would say more
     else:
         told = describe_loosely(world, rng) if rng.random() < 0.5 else describe(world, rng)
     plain = Prompt(_DIALECT.draw.format(words=describe(world, 0)))
     return Sample("draw", Prompt(_DIALECT.draw.format(words=told)), describe(world, 0), world, world, world, plain)
 
 
-def steering(moment: Moment, rng: Random, held_out: bool) -> tuple[str, str]:
+def steering(moment: Moment, rng: Random, held_out: bool) -> tuple[str, tuple[tuple[str, float], ...]]:
     """A wish and the words that fulfil it; a wish that cannot come true here is declined."""
-    options = enabled(moment.world)
-    if rng.random() < 0.2:
+    options = possible(moment, held_out)
+    if not options or rng.random() < 0.2:
         other = rng.choice(moment.story.events)
-        if all(other.rule != o.rule for o in options):
-            return rng.choice(instructions(other)), prompts.UNKNOWN
-    event = rng.choice(options)
+        if all(other.rule != o.rule for o in enabled(moment.world)):
+            return rng.choice(instructions(other)), ((prompts.UNKNOWN, 1.0),)
+    remembered = [event for event in options if event.rule in MEMORY]  # seldom possible: else they are hardly learnt
+    event = rng.choice(remembered if remembered and rng.random() < 0.4 else options or [moment.event])
     wish = (
         rng.choice(instructions(event))
         if rng.random() < 0.6
@@ -190,9 +256,15 @@ def steering(moment: Moment, rng: Random, held_out: bool) -> tuple[str, str]:
     )
     if not held_out and rng.random() < 0.3:
         wish = retold(event, rng.randrange(60))
+    if not held_out and rng.random() < 0.15 and len({o.colour for o in options if o.rule == event.rule}) == 1:
+        return colourless(wish, event), fulfilments(event, moment.world)
     matching = [o for o in options if wish in instructions(o)]
     event = rng.choice(matching) if matching else event
-    return wish, tell(event, moment.world, rng.choice(TRAIN_VARIANTS))
+    return wish, fulfilments(event, moment.world)
+
+
+def fulfilments(event: Event, world: World) -> tuple[tuple[str, float], ...]:
+    return tuple((tell(event, world, variant), 1 / len(TRAIN_VARIANTS)) for variant in TRAIN_VARIANTS)
 
 
 def trial(moment: Moment, rng: Random, held_out: bool, frames: bool) -> tuple[str, tuple[np.ndarray, ...], str]:

@@ -18,18 +18,14 @@ from random import Random
 from typing import Any
 
 from training.picturebook.scenes import Story, story
-from training.picturebook.splits import split_of
+from training.picturebook.splits import is_train
 from training.picturebook.world import Event, Fact, Thing, World
-
-
-def in_training(world: World, event: Event) -> bool:
-    return split_of(world, event) == "train"
 
 
 def make_story(index: int, seed: int, scenes: int, held_out: bool) -> Story:
     """Story `index` of pool `seed`: the same on every machine."""
     rng = Random(f"{seed}/{index}")
-    return story(rng, scenes, allowed=None if held_out else in_training)
+    return story(rng, scenes, allowed=None if held_out else is_train)
 
 
 def make_pool(out: Path, count: int, seed: int, *, scenes: int = 12, held_out: bool = False, workers: int = 2) -> None:

@@ -101,6 +101,8 @@ def _options(text: str) -> str:
     for name, value, most in whole:
         if value is not None and (type(value) is not int or not -most <= value <= most):
             raise ValueError(f"{name} is no whole number that can be drawn with")
+    if not isinstance(made.faster, str) or not re.fullmatch(r"[a-z0-9-]{0,32}", made.faster):
+        raise ValueError("faster is no name of a shortcut")
     for value in (made.guidance, made.shift):
         if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > 1e6):
             raise ValueError("guidance or shift is no number that can be drawn with")

@@ -16,9 +16,11 @@ from app.models.fetching import Fetching
 from app.pages.examples import Examples
 from app.pages.place import Place
 from app.pages.view import Views
+from app.pages.wishes.adapters import Adapters
 from app.pages.wishes.alone import Alone
 from app.pages.wishes.begin import Beginning
 from app.pages.wishes.bible import Bible
+from app.pages.wishes.choices import Choosing
 from app.pages.wishes.drift import Drifting
 from app.pages.wishes.engine import EngineRoom
 from app.pages.wishes.film import Film
@@ -31,6 +33,7 @@ from app.pages.wishes.recipe import Recipes
 from app.pages.wishes.share import Share
 from app.pages.wishes.shelf import Shelf
 from app.pages.wishes.takes import Takes
+from app.pages.wishes.teach import Teach
 from app.pages.wishes.telling import Telling
 from app.pages.wishes.wander import Wandering
 from app.provenance.account import provenance_of
@@ -38,6 +41,7 @@ from app.reel import ReelItem, export_reel
 from app.reel.rendering import Rendering
 from app.share.sending import Sending
 from app.store.errors import NotFound, StaleStory
+from app.teaching.teaching import Teaching
 from nsp_core.errors import OutsideLanguage, UserError, WhatNextError
 
 log = logging.getLogger(__name__)
@@ -67,12 +71,14 @@ class Desk:
         self.settings = director.settings
         self.examples = examples
         self.stories = self.person.stories
-        self.views = Views(director, owner_id, examples)
+        self.views = Views(director, owner_id, examples, at_home=at_home)
         self.beginning = Beginning(self.person)
         self.library = Library(self.person)
         self.fetching = beside.fetching if beside else Fetching(self.settings)
         self.rendering = beside.rendering if beside else Rendering(self.settings)
         self.sending = beside.sending if beside else Sending(self.store)
+        self.teaching = beside.teaching if beside else Teaching(self.settings)
+        self.teach = Teach(self.person, self.teaching)
         self.wishes: dict[str, Wish] = {}
         self.questions: dict[str, Question] = {}
         for subject in (
@@ -92,6 +98,9 @@ class Desk:
             EngineRoom(self.person),
             Film(self.person, self.rendering),
             Share(self.person, self.sending),
+            Choosing(self.person),
+            self.teach,
+            Adapters(self.person, self.teaching),
         ):
             self.wishes.update(subject.wishes)
             self.questions.update(getattr(subject, "questions", {}))

@@ -21,8 +21,11 @@ def engine_view(director: Director) -> dict[str, Any]:
     if not why and (down := engine.stepped_down()):
         asked, now = map(tier_title, down)
         note = {"note": say("engine.stepped_down", asked=asked, now=now), "again": say("engine.other_again")}
+    if not note and (refused := engine.left_out()):
+        note = {"note": say("engine.left_out", why=refused), "again": say("engine.adapter_again")}
     if held_up := engine.held_up():
-        return _state("lent", say("engine.lent_briefly"), held_up, waking=True, **note)
+        briefly = say("engine.lesson_briefly") if engine.makes_way() else say("engine.lent_briefly")
+        return _state("lent", briefly, held_up, waking=True, **note)
     if engine.waking() is not None:
         return _state("loading", say("view.waking"), say("progress.waking"), waking=True, **note)
     if why:

@@ -22,6 +22,7 @@ SCRIPTS = (
     "page.js",
     "drawer.js",
     "leave.js",
+    "adapters.js",
     "machine.js",
     "strip.js",
     "play.js",
@@ -51,10 +52,14 @@ SCRIPTS = (
     "undo.js",
     "thrown.js",
     "library.js",
+    "chart.js",
+    "clips.js",
+    "teach.js",
     "bible.js",
     "room.js",
     "desktop.js",
     "notify.js",
+    "choices.js",
     "help.js",
 )
 STYLES = (
@@ -73,6 +78,7 @@ STYLES = (
     "engine.css",
     "library.css",
     "film.css",
+    "teach.css",
     "help.css",
     "thumb.css",
 )

@@ -35,11 +35,12 @@ UPLOAD_LIMIT = 200 * 2**20
 class Views:
     """Views for one person."""
 
-    def __init__(self, director: Director, owner_id: str, examples: Examples) -> None:
+    def __init__(self, director: Director, owner_id: str, examples: Examples, *, at_home: bool = False) -> None:
         self.director = director
         self.store = director.store
         self.owner_id = owner_id
         self.examples = examples
+        self.at_home = at_home
         self.stories = self.store.stories(owner_id)
 
     def at(self, place: Place) -> dict[str, Any]:
@@ -73,6 +74,7 @@ class Views:
             **self._shelf(),
             "waiting": self._waiting(),
             "limits": {"upload": UPLOAD_LIMIT},
+            "may_teach": self.at_home,
         }
 
     def _shelf(self) -> dict[str, Any]:

@@ -158,9 +158,9 @@ class StoryReader:
         """Every frame of a take, lossless."""
         return self._frames(self.take(take_id).media["frames"])
 
-    def recipe(self, take_id: str) -> dict[str, Any] | None:
+    def recipe(self, take_id: str, *, trashed: bool = False) -> dict[str, Any] | None:
         with self.database.reading() as session:
-            self._take(session, take_id)
+            self._take(session, take_id, trashed=trashed)
             row = session.exec(select(RecipeRow).where(RecipeRow.take_id == take_id)).first()
             return None if row is None else row.model_dump(exclude={"id"})
 
@@ -223,9 +223,10 @@ class StoryReader:
         """Raises NotFound for a story that is not this person's."""
         return self._story(session, story_id)
 
-    def path_rows(self, session: Session, scene_id: str) -> list[SceneRow]:
-        """From the beginning to the scene, those in the trash too. Raises NotFound when the scene itself is there."""
-        return self._path(session, scene_id)
+    def path_rows(self, session: Session, scene_id: str, *, trashed: bool = False) -> list[SceneRow]:
+        """From the beginning to the scene, those in the trash too. Raises NotFound when the scene itself is there,
+        unless `trashed`."""
+        return self._path(session, scene_id, trashed=trashed)
 
     def told_around(self, session: Session, scene_id: str, last: int) -> list[SceneRow]:
         """The latest scenes up to `scene_id`, oldest first, then those that already follow it."""

@@ -12,6 +12,7 @@ from sqlmodel import Session, col, select
 
 from app.identity import now
 from app.store import oplog
+from app.store.choosing import note
 from app.store.duplicate import duplicate_in
 from app.store.erasing import Eraser
 from app.store.errors import CHANGED, NotFound, StaleStory
@@ -156,14 +157,26 @@ class Stories(Eraser):
         mode: Mode = "continue",
         steer: str = "",
         think_job_id: str | None = None,
+        instead_of: str = "",
         expected_version: int | None = None,
     ) -> Scene:
-        """A scene that follows `parent_id`. A second child of the same parent is a branch."""
+        """A scene that follows `parent_id`. A second child of the same parent is a branch. Words that a person took
+        from what the model thought of are noted as kept, or as rewritten, `instead_of` the model's own."""
         with self.database.transaction() as session:
-            self._scene(session, parent_id, expected_version)
+            _, story = self._scene(session, parent_id, expected_version)
             row = self.add_scene_in(
                 session, parent_id, words, words_source=words_source, mode=mode, steer=steer, think_job_id=think_job_id
             )
+            if think_job_id is not None:
+                edited = words_source == "edited" and instead_of
+                note(
+                    session,
+                    story,
+                    "rewrote" if edited else "kept",
+                    scene_id=row.id,
+                    before=_short(instead_of, MAX_WORDS, "words") if edited else "",
+                    after=row.words,
+                )
             return scenes_from(session, [row])[0]
 
     def add_scene_in(
@@ -207,7 +220,7 @@ class Stories(Eraser):
             new = _short(words, MAX_WORDS, "words")
             if new != row.words:
                 if row.words_source == "model":
-                    self._prefer(session, story, "rewrote", scene_id=row.id, words_before=row.words, words_after=new)
+                    note(session, story, "rewrote", scene_id=row.id, before=row.words, after=new)
                 source = "user" if row.words_source == "user" else "edited"
                 oplog.change(session, story, "edit_words", [(row, {"words": new, "words_source": source})])
             return scenes_from(session, [row])[0]
@@ -242,6 +255,8 @@ class Stories(Eraser):
                 at.id for at in self._path(session, story.head_scene_id, trashed=True)
             }:
                 changes.append((story, {"head_scene_id": row.parent_id}))
+            if row.words_source == "model" and row.kind == "next":
+                note(session, story, "threw_away", scene_id=row.id)
             oplog.change(session, story, "trash_scene", changes)
 
     def restore_scene(self, scene_id: str, *, expected_version: int | None = None) -> Scene:
@@ -286,6 +301,8 @@ class Stories(Eraser):
             session.add(row)
             session.flush()
             made.append(row)
+        if old.words_source == "model" and made[0].words != old.words:
+            note(session, story, "rewrote", scene_id=made[0].id, before=old.words, after=made[0].words)
         oplog.change(session, story, "retell", [(story, {"head_scene_id": made[0].id})], made=made)
         return made
 

@@ -11,9 +11,10 @@ from sqlmodel import Session, col, func, select
 from app.identity import now
 from app.killpoints import reached
 from app.store import oplog
+from app.store.choosing import note
 from app.store.errors import NotFound
 from app.store.media import Media, MediaFile
-from app.store.models import PreferenceRow, RecipeRow, SceneRow, StoryRow, TakeRow, VerdictRow
+from app.store.models import RecipeRow, SceneRow, StoryRow, TakeRow, VerdictRow
 from app.store.reading import StoryReader
 from app.store.rows import scenes_from, takes_from
 from app.story import Role, Scene, Take, TakeKind
@@ -85,8 +86,8 @@ class TakeKeeper(StoryReader):
             if before is None or before.id != row.id:
                 changes: list[tuple[Any, dict[str, Any]]] = [] if before is None else [(before, {"chosen": False})]
                 other = None if before is None else before.id
-                self._prefer(session, story, "chose", scene_id=scene.id, take_id=row.id, other_take_id=other)
                 oplog.change(session, story, "choose_take", [*changes, (row, {"chosen": True})])
+                note(session, story, "chose", scene_id=scene.id, take_id=row.id, other_take_id=other)
             return scenes_from(session, [scene])[0]
 
     def set_drift(self, take_id: str, drift: str) -> None:
@@ -98,9 +99,9 @@ class TakeKeeper(StoryReader):
         with self.database.transaction() as session:
             row, scene, story = self._take(session, take_id, expected_version)
             if row.starred != starred:
-                if starred:
-                    self._prefer(session, story, "starred", scene_id=scene.id, take_id=row.id)
                 oplog.change(session, story, "star_take", [(row, {"starred": starred})])
+                if starred:
+                    note(session, story, "starred", scene_id=scene.id, take_id=row.id)
             return takes_from(session, [row])[0]
 
     def rank_takes(self, scene_id: str, order: Sequence[str], *, expected_version: int | None = None) -> Scene:
@@ -129,9 +130,9 @@ class TakeKeeper(StoryReader):
                 ).first()
                 if other is not None:
                     changes.append((other, {"chosen": True}))
-            if row.kind == "drawn":
-                self._prefer(session, story, "threw_away", scene_id=scene.id, take_id=row.id)
             oplog.change(session, story, "trash_take", changes)
+            if row.kind == "drawn":
+                note(session, story, "threw_away", scene_id=scene.id, take_id=row.id)
             return scenes_from(session, [scene])[0]
 
     def restore_take(self, take_id: str, *, expected_version: int | None = None) -> Scene:
@@ -151,7 +152,3 @@ class TakeKeeper(StoryReader):
         with self.database.transaction() as session:
             self._take(session, take_id, trashed=True)
             session.add(VerdictRow(take_id=take_id, value=value, reason=reason, judge=judge, template=template, **more))
-
-    @staticmethod
-    def _prefer(session: Session, story: StoryRow, kind: str, **columns: Any) -> None:
-        session.add(PreferenceRow(owner_id=story.owner_id, story_id=story.id, kind=kind, **columns))

@@ -21,9 +21,10 @@ from diffusers.pipelines.ltx.pipeline_ltx_condition import LTXConditionPipeline,
 from torch import Tensor
 
 from nsp_core import flow
-from nsp_core.banks.once import Once
 from nsp_core.errors import CheckpointMismatch, UserError
 from nsp_core.latents import denormalise, normalise, pack, unpack
+from nsp_core.model.once import Once
+from nsp_core.model.quick import Quick
 from nsp_core.types import Frames
 
 Parts = dict[str, Any]  # of a pipeline, by their names there
@@ -42,17 +43,20 @@ class LTX:
 
     text_tokens = 128  # of T5, as its pipeline pads
     overlap = 1  # latent frames of the clip before that a scene begins with
+    as_published = False  # True: asked as diffusers asks it, to the last bit; else within 1e-4 where that is quicker
 
     def __init__(self, transformer: Any, vae: Any, scheduler: Any, text_encoder: Any = None, tokenizer: Any = None):
         self.transformer, self.vae, self.scheduler = transformer, vae, scheduler
         self.text_encoder, self.tokenizer = text_encoder, tokenizer
-        self._once = Once(transformer)
         self._told: tuple[Any, dict[str, Any]] = ((), {})  # conditions and what the transformer is told of them
         self._where: tuple[Any, dict[str, Any]] = ((), {})
 
+    def kept(self) -> Once:
+        """What holds the transformer during each evaluation of one run."""
+        return Once(self.transformer) if self.as_published else Quick(self.transformer)
+
     def forget(self) -> None:
         """A run is over, or another begins: what was kept for its steps goes."""
-        self._once.forget()
         self._told, self._where = ((), {}), ((), {})
 
     # -- words ----------------------------------------------------------------------------------------------------
@@ -102,14 +106,13 @@ class LTX:
         shape = (frames, height, width)
         if self._where[0] != (batch, shape, fps):
             self._where = ((batch, shape, fps), self.positions(batch, shape, fps, x.device))
-        with self._once:
-            out = self.transformer(
-                hidden_states=pack(x.expand(batch, -1, -1, -1, -1)).to(dtype),
-                timestep=timestep,
-                **self._words(conditions, dtype),
-                **self._where[1],
-                return_dict=False,
-            )[0]
+        out = self.transformer(
+            hidden_states=pack(x.expand(batch, -1, -1, -1, -1)).to(dtype),
+            timestep=timestep,
+            **self._words(conditions, dtype),
+            **self._where[1],
+            return_dict=False,
+        )[0]
         return unpack(out.float(), (frames, height, width))
 
     def _words(self, conditions: tuple[Condition, ...], dtype: torch.dtype) -> dict[str, Any]:
@@ -118,7 +121,11 @@ class LTX:
         if len(known) != len(conditions) or any(a is not b for a, b in zip(known, conditions, strict=True)):
             masks = [one.mask for one in conditions if one.mask is not None]
             states = torch.cat([one.states for one in conditions]).to(dtype)
-            told = {"encoder_hidden_states": states, "encoder_attention_mask": torch.cat(masks) if masks else None}
+            mask = torch.cat(masks) if masks else None
+            if mask is not None and mask.device.type == "cpu" and not self.as_published:
+                used = int(mask.any(0).nonzero().max()) + 1  # behind it all is padding, which weighs nothing
+                states, mask = states[:, :used].contiguous(), mask[:, :used].contiguous()
+            told = {"encoder_hidden_states": states, "encoder_attention_mask": mask}
             self._told = (conditions, told)
         return self._told[1]
 

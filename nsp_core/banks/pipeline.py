@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
@@ -25,9 +26,11 @@ from nsp_core.banks.reading import SEQUENCE, check_budget, measure
 from nsp_core.errors import UserError
 from nsp_core.memory import ends, last_seen, words_of
 from nsp_core.model import build
+from nsp_core.model.quick import one_run
 from nsp_core.model.spec import Mode as DrawMode
 from nsp_core.model.vision_language import Prompt, Written, prepare, query_states, write
 from nsp_core.pipeline import NextScenePipeline
+from nsp_core.sampler import Velocity
 from nsp_core.types import (
     Description,
     Frames,
@@ -52,6 +55,7 @@ class BankPipeline(NextScenePipeline):
 
     model_cpu_offload_seq = "vision_language->text_encoder->connector->transformer->vae"
     _optional_components = ["connector", "text_encoder", "tokenizer"]
+    takes_taste = False  # its words are told in a form of their own (nsp_core.banks.answers)
 
     def __init__(
         self,
@@ -264,6 +268,12 @@ class BankPipeline(NextScenePipeline):
         frames += 0 if reference is None else reference.shape[2] - 1
         shape = (1, self.vae.config.latent_channels, frames, height, width)
         return torch.randn(shape, generator=torch.Generator("cpu").manual_seed(seed)).to(self._execution_device)
+
+    def one_run(
+        self, conditions: Any, reference: Tensor | None, options: SamplingOptions
+    ) -> AbstractContextManager[Velocity]:
+        kept, guidance = self.drawer.kept(), float(options.guidance or 1)
+        return one_run(kept, lambda x, sigma: self.velocity(x, sigma, conditions, reference, guidance), options.faster)
 
     def velocity(self, x: Tensor, sigma: float, conditions: Any, reference: Tensor | None, guidance: float) -> Tensor:
         """Guided velocity, shaped like x; the empty prompt first, as diffusers has it, to the last bit."""

@@ -7,7 +7,9 @@ hash, so nothing that varies (threads, dates, names of programs) goes into them.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
@@ -29,6 +31,7 @@ from nsp_core.types import Frames
 BITEXACT_CODEC = 1 << 23  # AV_CODEC_FLAG_BITEXACT: no program name in the stream
 _BITEXACT_FORMAT = 0x0400  # AVFMT_FLAG_BITEXACT
 AAC_FRAME = 1024  # samples
+AHEAD = 4  # pictures that wait for the encoder
 _FILTERS = {"lanczos": Image.Resampling.LANCZOS, "nearest": Image.Resampling.NEAREST}
 
 
@@ -51,8 +54,7 @@ def write_clip(path: str | Path, frames: Frames, fps: float | Fraction, *, maste
     ticks = master.ticks(rate)
     with whole_file(Path(path)) as partial, open_output(partial, master) as container:
         stream: Any = container.add_stream(master.codec, rate=rate, options=encoder_options(master))
-        shown = enlarge(frames[0], master)
-        stream.width, stream.height = shown.shape[1], shown.shape[0]
+        stream.height, stream.width = enlarge(frames[0], master).shape[:2]
         stream.pix_fmt = master.pixel_format
         context = stream.codec_context
         context.time_base = Fraction(1, master.timescale)
@@ -62,8 +64,7 @@ def write_clip(path: str | Path, frames: Frames, fps: float | Fraction, *, maste
         audio: Any = container.add_stream(master.audio_codec, rate=master.audio_rate, layout=master.audio_layout)
         audio.bit_rate = master.audio_bits
         audio.codec_context.flags |= BITEXACT_CODEC
-        for index, frame in enumerate(frames):
-            picture = to_yuv(enlarge(frame, master), master)
+        for index, picture in enumerate(made_ahead(lambda frame: to_yuv(enlarge(frame, master), master), frames)):
             picture.pts, picture.duration = index * ticks, ticks
             picture.time_base = Fraction(1, master.timescale)
             container.mux(stream.encode(picture))
@@ -98,6 +99,18 @@ def check_frames(frames: Frames) -> None:
             f"Frames of shape {frames.shape} and type {frames.dtype} cannot be written; give (T, H, W, 3) of uint8 "
             "with at least one frame."
         )
+
+
+def made_ahead(make: Callable[[Frames], VideoFrame], frames: Frames) -> Iterator[VideoFrame]:
+    """make(frame) of each, in order, a few of them in a thread while the encoder works: neither needs Python's lock."""
+    with ThreadPoolExecutor(1) as pool:
+        waiting: deque[Future[VideoFrame]] = deque()
+        for frame in frames:
+            waiting.append(pool.submit(make, frame))
+            if len(waiting) > AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def enlarge(frame: Frames, master: HouseEncoding) -> Frames:

@@ -2,7 +2,8 @@
 
 Without a word the model, the page's start and the film; `app`: how the page feels in a browser (tests.bench.app);
 `train`: a training step (tests.bench.train); `reel`: films (tests.bench.film); `predict`: the big pipeline beside
-diffusers' own at a size that a processor can draw (tests.bench.predict), and the starter beside it; `data`: curation
+diffusers' own at a size that a processor can draw (tests.bench.predict), the starter beside it, and what shortcuts
+save and change (tests.bench.shortcuts); `data`: curation
 beside PySceneDetect and ffmpeg (tests.bench.data).
 
 Each row is {"what", "value", "unit", "peer", "peer_value", "ratio", "bar", "ok"}: `bar` is the most that `value` may
@@ -22,7 +23,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.bench import app, data, film, page, predict, reel, train
+from tests.bench import app, data, film, page, predict, reel, shortcuts, train
 from tests.bench.model import THREADS, paired_ratio
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,7 +55,11 @@ def main(argv: list[str] | None = None) -> int:
         "train": [lambda: train_rows(model, rounds)],
         "reel": [lambda: film.rows(quick=arguments.quick, parts=arguments.only or film.PARTS)],
         "data": [lambda: data_rows(arguments.quick)],
-        "predict": [lambda: predict_rows(rounds), lambda: model_rows(model, rounds)[-1:]],
+        "predict": [
+            lambda: predict_rows(rounds),
+            lambda: model_rows(model, rounds)[-1:],
+            lambda: shortcut_rows(model, rounds),
+        ],
         None: measures(model, rounds),
     }
     for measure in chosen[arguments.what]:
@@ -130,11 +135,18 @@ def train_rows(model: Path | None, rounds: int) -> list[Row]:
         return [missing("a training step", "s", 1.0, error)]
 
 
+def shortcut_rows(model: Path | None, rounds: int) -> list[Row]:
+    try:
+        return shortcuts.rows(row, time_model(model, rounds, module="tests.bench.shortcuts"))
+    except subprocess.SubprocessError as error:
+        return [missing("a scene with a shortcut", "s", shortcuts.BAR, error)]
+
+
 def predict_rows(rounds: int) -> list[Row]:
     options = ("--steps", "2" if rounds == 1 else "4")
     module = "tests.bench.predict"
     try:
-        held = {who: time_model(None, 1, "--only", who, *options, module=module)["peak_gb"] for who in ("ours", "peer")}
+        held = {who: time_model(None, 1, "--only", who, *options, module=module)["peak_gb"] for who in predict.ALONE}
         return predict.rows(row, time_model(None, rounds, *options, module=module), held)
     except subprocess.SubprocessError as error:
         return [missing("words to latents, a mid-size random LTX", "s", predict.BARS["denoising"], error)]

@@ -31,6 +31,7 @@ WORDS = "a glass falls and cracks."
 # the most that ours may take of diffusers' time: at least 1.1 times as fast denoising, 1.3 times to a saved film
 BARS = {"denoising": 1 / 1.1, "film": 1 / 1.3, "memory": 1.0, "difference": 1e-4, "long": 1.1}
 LONG, SHORT = 100, 3  # scenes
+ALONE = ("ours", "peer", "long", "short")  # what is drawn in a process of its own, for its memory
 
 
 @dataclass
@@ -55,7 +56,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="tests.bench.predict")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=4)
-    parser.add_argument("--only", choices=["ours", "peer"], help="draw once, for the most memory that it held")
+    parser.add_argument("--only", choices=ALONE, help="draw once, for the most memory that it held")
     arguments = parser.parse_args(argv)
 
     import torch
@@ -65,7 +66,9 @@ def main(argv: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder:
         where = Path(folder)
         write_models(where)
-        if arguments.only:
+        if arguments.only in ("long", "short"):
+            go_on(our_pipeline(where, arguments.steps), LONG if arguments.only == "long" else SHORT)
+        elif arguments.only:
             make = our_way if arguments.only == "ours" else their_way
             make(where, arguments.steps)[1](where / "film.mp4")
         else:
@@ -198,28 +201,36 @@ def compare(folder: Path, timing: Timing, rounds: int, steps: int) -> None:
 
 
 def grow_old(folder: Path, timing: Timing, rounds: int, steps: int) -> None:
-    """A random reader's words are no scene, so only its first one is waited for: by then it has read the story."""
-    import numpy as np
-
-    from nsp_core.errors import UserError
-    from nsp_core.types import SamplingOptions, Scene, SceneRequest, StoryContext
-
     pipeline = our_pipeline(folder, steps)
-    frames = np.random.default_rng(0).integers(0, 255, (FRAMES, HEIGHT, WIDTH, 3), dtype=np.uint8)
-
-    def go_on(scenes: int) -> None:
-        pipeline._kept.clear()
-        story = StoryContext(tuple(Scene(f"{number}. {WORDS}", frames) for number in range(scenes)))
-        with contextlib.suppress(UserError):  # it may also say nothing at all
-            next(iter(pipeline.think(story)), None)
-        for _ in pipeline.act(SceneRequest(story, WORDS, "continue", SamplingOptions(seed=SEED, preview_every=0))):
-            pass
-
     for number in range(rounds + 1):  # the first one warms up
-        pair = (clock(lambda: go_on(LONG)), clock(lambda: go_on(SHORT)))
+        pair = (clock(lambda: go_on(pipeline, LONG)), clock(lambda: go_on(pipeline, SHORT)))
         if number:
             timing.long.append(pair[0])
             timing.short.append(pair[1])
+
+
+def go_on(pipeline: Any, scenes: int) -> None:
+    """A random reader's words are no scene, so only its first one is waited for: by then it has read the story. The
+    story brings its latest pictures, as the app does."""
+    import numpy as np
+
+    from app.settings import Settings
+    from nsp_core.errors import UserError
+    from nsp_core.types import SamplingOptions, Scene, SceneRequest, StoryContext
+
+    pipeline._kept.clear()
+    rng = np.random.default_rng(0)
+
+    def pictures(number: int) -> Any:
+        if number < scenes - Settings.context_frames:
+            return None
+        return rng.integers(0, 255, (FRAMES, HEIGHT, WIDTH, 3), dtype=np.uint8)
+
+    story = StoryContext(tuple(Scene(f"{number}. {WORDS}", pictures(number)) for number in range(scenes)))
+    with contextlib.suppress(UserError):  # it may also say nothing at all
+        next(iter(pipeline.think(story)), None)
+    for _ in pipeline.act(SceneRequest(story, WORDS, "continue", SamplingOptions(seed=SEED, preview_every=0))):
+        pass
 
 
 def gemm_rate() -> float:
@@ -245,7 +256,7 @@ def flop_of_one_evaluation(words: int = 128) -> float:
 
 
 def rows(row: Callable[..., dict[str, Any]], timing: dict[str, Any], held: dict[str, float]) -> list[dict[str, Any]]:
-    """`held`: GB of ours and the peer, each in a process of its own."""
+    """`held`: GB of each of ALONE, in a process of its own."""
     share = f"{timing['flop'] / min(timing['ours']) / timing['gemm']:.0%} of a plain matrix product's rate"
     what = f"a mid-size random LTX, {TOKENS:,} tokens, {THREADS} threads"
     peer = "diffusers LTXPipeline, same weights, words, steps, guidance and dtype"
@@ -268,6 +279,14 @@ def rows(row: Callable[..., dict[str, Any]], timing: dict[str, Any], held: dict[
             "s",
             timing["long"],
             timing["short"],
+            f"after {SHORT} scenes",
+        ),
+        against(
+            "long",
+            f"most memory held after {LONG} scenes",
+            "GB",
+            [held["long"]],
+            [held["short"]],
             f"after {SHORT} scenes",
         ),
         row(f"largest difference of a latent from theirs, {what}", timing["difference"], "", bar=BARS["difference"]),

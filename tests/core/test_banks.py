@@ -296,7 +296,8 @@ def test_a_story_of_a_hundred_scenes_costs_what_one_of_twelve_does(bank: Bank) -
 def test_parts_that_wait_elsewhere_draw_the_same(bank: Bank, how: dict[str, Any]) -> None:
     for connector in (True, False):
         plain = drawn(bank(connector), story(), "It falls.")
-        assert np.array_equal(drawn(bank(connector, **how), story(), "It falls.").latents, plain.latents)
+        # a drawer that moves about is evaluated as published, one that stays by its quick path (model/quick.py)
+        assert np.allclose(drawn(bank(connector, **how), story(), "It falls.").latents, plain.latents, atol=1e-5)
 
 
 def test_in_turn_frees_the_reader_before_the_drawer_begins(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:

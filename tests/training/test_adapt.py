@@ -10,17 +10,18 @@ from random import Random
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from app import predictors
 from app.settings import Settings
-from nsp_core.adapters import attach, detach, for_comfyui, read
+from nsp_core.adapters import attach, detach, for_comfyui, merge, read
 from nsp_core.errors import CheckpointMismatch, ConfigError, UserError
 from nsp_core.model import build
 from nsp_core.pipeline import NextScenePipeline
 from nsp_core.types import SamplingOptions, Scene, StoryContext
 from tests.training.tiny_parts import loop_config
 from training import config as configs
-from training.adapt.stage import AdaptConfig, LoraSizes, train_adapter
+from training.adapt.stage import AdaptConfig, LoraSizes, begin, train_adapter
 from training.flow_matching import FlowConfig
 from training.models import open_model
 from training.picturebook.reader import idle
@@ -74,8 +75,6 @@ def test_only_the_small_matrices_move_and_a_checkpoint_holds_nothing_else(folder
     for name, value in start.transformer.state_dict().items():
         assert torch.equal(value, pipeline.transformer.state_dict()[name]), name
     saved = sorted((folder / "run" / "checkpoints").iterdir())[-1]
-    from safetensors.torch import load_file
-
     kept = load_file(saved / "model.safetensors")
     assert kept and all(".lora_" in name for name in kept)
     assert any(value.abs().max() > 0 for name, value in kept.items() if ".lora_B." in name)
@@ -159,7 +158,7 @@ def test_what_is_no_adapter_for_this_model_is_refused_and_changes_nothing(folder
     with pytest.raises(UserError, match="between 0 and 2"):
         attach(pipeline, [(adapter, 3.0)])
     other = tmp_path / "other.safetensors"
-    from safetensors.torch import load_file, save_file
+    from safetensors.torch import save_file
 
     save_file({n: v.repeat(1, 2) for n, v in load_file(adapter.path).items()}, other)
     with pytest.raises(CheckpointMismatch, match="does not fit"):
@@ -192,3 +191,57 @@ def test_the_program_gives_the_model_what_is_named(folder: Path, tmp_path: Path)
             predictors.check_adapters(spec)
     with pytest.raises(UserError, match="takes no adapters"):
         predictors.build("tests.app.fake_predictor:load", "{}", settings.adapter)
+
+
+def test_the_connector_and_its_queries_may_learn_too_and_are_put_back_to_the_bit(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "whole"
+    config = config_for(folder, out, moves=("queries", "bridge"), words=("bruno",))
+    assert train_adapter(config, True) == 0
+    adapter = read(out / "adapter")
+    assert adapter.words == {"bruno"} and adapter.hash != read(folder / "run" / "adapter").hash
+    pipeline = open_model(folder / "start")
+    before = {n: v.clone() for n, v in pipeline.connector.state_dict().items()}
+    plain = drawn(pipeline)
+    attach(pipeline, [(adapter, 1.0)])
+    assert pipeline.taught == {"bruno"} and not np.allclose(drawn(pipeline), plain)
+    moved = {n: v.clone() for n, v in pipeline.connector.state_dict().items() if not torch.equal(v, before[n])}
+    assert "queries" in moved and "input.weight" in moved
+    attach(pipeline, [(adapter, 0.5), (adapter, 0.5)])  # two add up
+    for name, value in moved.items():
+        assert torch.allclose(pipeline.connector.state_dict()[name], value, atol=1e-6), name
+    other = json.loads((out / "adapter" / "adapter.json").read_text())
+    assert other["words"] == ["bruno"]
+    detach(pipeline)
+    assert all(torch.equal(v, before[n]) for n, v in pipeline.connector.state_dict().items())
+    assert not pipeline.taught and np.array_equal(drawn(pipeline), plain)
+
+
+def test_merged_weights_are_taken_out_again_to_the_bit(folder: Path) -> None:
+    pipeline = open_model(folder / "start")
+    before = {n: v.clone() for n, v in pipeline.transformer.state_dict().items()}
+    plain = drawn(pipeline)
+    attach(pipeline, [(read(folder / "run" / "adapter"), 0.7)])
+    beside = drawn(pipeline)
+    merge(pipeline)
+    assert np.allclose(drawn(pipeline), beside, atol=1e-4)
+    detach(pipeline)  # unmerges first
+    assert all(torch.equal(v, before[n]) for n, v in pipeline.transformer.state_dict().items())
+    assert np.array_equal(drawn(pipeline), plain)
+
+
+@pytest.mark.full
+def test_recomputed_activations_teach_the_same(folder: Path, tmp_path: Path) -> None:
+    assert train_adapter(config_for(folder, tmp_path / "less", recompute=True), True) == 0
+    assert read(tmp_path / "less" / "adapter").hash == read(folder / "run" / "adapter").hash
+
+
+@pytest.mark.full
+def test_beside_a_reader_in_four_bits_the_queries_learn(folder: Path, tmp_path: Path) -> None:
+    pytest.importorskip("bitsandbytes")
+    config = config_for(folder, tmp_path / "small", moves=("queries",), four_bits=True)
+    reader = begin(config).vision_language
+    small = [m for m in reader.modules() if type(m).__name__ == "Linear4bit"]
+    assert small and not any(p.requires_grad for p in reader.parameters())
+    assert train_adapter(config, True) == 0
+    added = load_file(tmp_path / "small" / "adapter" / "connector.safetensors")
+    assert set(added) == {"queries"} and added["queries"].abs().max() > 0

@@ -50,7 +50,7 @@ def drawn(monkeypatch):
 
 def test_a_pair_is_what_its_words_say(config, stories):
     config = dataclasses.replace(config, idle_share=0.3)
-    kinds = set()
+    kinds, vague = set(), 0
     for i in range(60):
         pair = numbered_pair(config, stories, "train", i)
         assert len(pair.prompts) == 2
@@ -59,11 +59,15 @@ def test_a_pair_is_what_its_words_say(config, stories):
             kinds.add((pair.event is None, len(prompt.clips)))
             assert (generator.label_of(pair) < 0) is (not prompt.clips), "only a beginning continues nothing"
             if pair.event is None:
-                assert parse_world(told) == pair.after.seen() and pair.after == pair.now
+                assert pair.after == pair.now
+                world = parse_world(told)
+                vague += world is None and not prompt.clips  # a beginning that leaves something open
+                assert world == pair.after.seen() or not prompt.clips
             else:
                 assert parse(told) == pair.event and pair.event in enabled(pair.now)
                 assert pair.after == step(pair.now, pair.event) and len(prompt.clips) == 1
     assert kinds == {(False, 1), (True, 0), (True, 1)}, "events, described beginnings, nothing that changes"
+    assert 0 < vague < 12
 
 
 def test_siblings_continue_one_moment_in_different_ways(config, stories):

@@ -37,6 +37,15 @@ def test_an_eye_that_sees_the_same_agrees(tmp_path: Path) -> None:
     assert found.pairs == [("fail", "fail")] * 3
 
 
+def test_hard_clips_are_shown_with_words_that_they_were_not_drawn_for(tmp_path: Path) -> None:
+    labels.make(Perfect(), tmp_path / "c", 12, seed=1, hard=1.0)
+    about = json.loads((tmp_path / "c" / "clips.json").read_text())
+    ways = {entry["clip"]: entry["way"] for entry in about["clips"]}
+    assert set(ways.values()) == {"steps", "words"}
+    found = labels.agreement(tmp_path / "c", {n: "pass" if way == "steps" else "fail" for n, way in ways.items()})
+    assert found.kappa == 1
+
+
 def test_labels_as_they_are_written() -> None:
     assert labels.read_labels("# sheet 0\n0 y\n1: n\n\n12,?\n 3 Y ") == {0: "pass", 1: "fail", 12: "missing", 3: "pass"}
     for wrong in ("0 yes", "y 0", "0 y\n0 n", "0"):

@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from training.picturebook.rules import AMBIENT, RULES, is_enabled, step
-from training.picturebook.scenes import CURRICULA, Story, begin, chain_length, choose, possible, story
+from training.picturebook.scenes import CURRICULA, Story, begin, chain_length, choose, odds, possible, story
 from training.picturebook.world import COLOUR_HIDDEN, COLOURED, STATES, World
 
 
@@ -87,3 +87,20 @@ def test_a_story_needs_a_world_more_than_events() -> None:
         Story((), ())
     with pytest.raises(ValueError, match="at least 1"):
         story(Random(0), 0)
+
+
+def test_odds_are_how_often_each_event_is_chosen(stories: list[Story]) -> None:
+    for number in (0, 30, 90):
+        one, rng = stories[number], Random(number)
+        for at in (0, 4):
+            told = odds(one.worlds[at], past=one.events[:at])
+            drawn = Counter(choose(one.worlds[at], rng, past=one.events[:at]) for _ in range(600))
+            assert sum(told.values()) == pytest.approx(1)
+            assert set(drawn) <= set(told)
+            assert sum(abs(drawn[event] / 600 - share) for event, share in told.items()) / 2 < 0.08
+
+
+def test_odds_leave_out_what_is_not_allowed_and_are_none_where_nothing_can_happen() -> None:
+    world = World("meadow", "day", "clear")
+    assert odds(world, allowed=lambda _world, _event: False) == {}
+    assert odds(world, rules=set()) == {}

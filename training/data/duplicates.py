@@ -23,15 +23,15 @@ def same_looks(rows: Sequence[Row], bits: int) -> dict[str, Outcome]:
     # two numbers of 64 bits that differ in at most `bits` agree in one of bits + 1 bands: only those are compared
     edges = np.linspace(0, 64, bits + 2).astype(int)
     bands: list[dict[int, list[int]]] = [{} for _ in edges[1:]]
+    widths = [(int(a), (1 << int(b - a)) - 1) for a, b in zip(edges, edges[1:], strict=False)]
+    all_keys = zip(*(((prints[:, 1] >> np.uint64(a)) & np.uint64(mask)).tolist() for a, mask in widths), strict=True)
     found: dict[str, Outcome] = {}
-    for number, row in enumerate(rows):
-        keys = [
-            (int(prints[number, 1]) >> int(a)) & ((1 << int(b - a)) - 1) for a, b in zip(edges, edges[1:], strict=False)
-        ]
-        near = np.unique(np.array([i for band, key in zip(bands, keys, strict=True) for i in band.get(key, ())], int))
-        if len(near):
+    for number, (row, keys) in enumerate(zip(rows, all_keys, strict=True)):
+        near = sorted({i for band, key in zip(bands, keys, strict=True) for i in band.get(key, ())})
+        if near:
             apart = np.bitwise_count(prints[near] ^ prints[number]).max(axis=1)
-            close = [int(i) for i in near[apart <= bits] if not one_shot(rows[int(i)], row)]
+            close = [i for i, bits_apart in zip(near, apart.tolist(), strict=True) if bits_apart <= bits]
+            close = [i for i in close if not one_shot(rows[i], row)]
             if close:
                 found[row.id] = Outcome("dropped", REASON, {"same_as": rows[close[0]].id})
                 continue

@@ -8,7 +8,8 @@
 | NAME:FOLDER (vidgen, openvid, openhumanvid, blip3o) | as training.data.published reads them | the set's captions |
 
 Columns: file_name, path, video, image (the first that is there); caption or text; licence or license; group (what
-belongs together, such as the film that clips are from: it is kept apart as a whole). Parquet is not read: convert it.
+belongs together, such as the film that clips are from: it is kept apart as a whole). Parquet is refused with
+a word on how to convert it.
 A row's id is the hash of the bytes. Knows nothing of what is in the files.
 """
 
@@ -19,6 +20,7 @@ import hashlib
 import json
 import logging
 import os
+import stat
 import tarfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -42,6 +44,10 @@ ENDINGS = {
 }
 PATHS = ("file_name", "path", "video", "image", "video_path", "media_path")
 TABLES = ("metadata.csv", "metadata.jsonl")
+PARQUET = (
+    "Write its rows into a metadata.jsonl beside the films: pandas.read_parquet(FILE).to_json('metadata.jsonl', "
+    "orient='records', lines=True), which needs pyarrow."
+)
 HASHING = 4  # files at once
 UNREAD = ""
 
@@ -118,6 +124,8 @@ def hash_of(
         state = one.path.stat()
     except OSError:
         return None, None
+    if not stat.S_ISREG(state.st_mode):
+        return None, None
     name = f"{os.path.abspath(one.path)}\n{one.member or ''}"
     known = kept.get(name)
     if known is not None and known[:2] == (state.st_size, state.st_mtime_ns):
@@ -156,26 +164,33 @@ def listed(source: SourceConfig) -> Iterator[Found]:
     elif path.suffix.lower() in (".csv", ".jsonl") and path.is_file():
         yield from of_table(path)
     elif path.suffix.lower() in ENDINGS and path.is_file():
-        yield Found(path, beside(path))
+        texts = {str(p) for p in (path.with_suffix(".json"), path.with_suffix(".txt")) if p.is_file()}
+        yield Found(path, beside(path, texts))
+    elif path.suffix.lower() == ".parquet":
+        raise ConfigError(f"{path.name} is not read as it is. {PARQUET}")
     else:
         raise ConfigError(f"There is nothing to read at {path}; give a folder, a .tar, a .csv or a .jsonl.")
 
 
 def of_folder(folder: Path) -> Iterator[Found]:
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        if path.suffix.lower() in ENDINGS:
-            yield Found(path, beside(path))
-        elif path.suffix.lower() == ".tar":
-            yield from of_tar(path)
+    names = [os.path.join(where, name) for where, _, some in os.walk(folder) for name in some]
+    texts = {name for name in names if name.endswith((".json", ".txt"))}
+    for name in sorted(names, key=lambda name: name.split(os.sep)):
+        ending = os.path.splitext(name)[1].lower()
+        if ending in ENDINGS:
+            path = Path(name)
+            yield Found(path, beside(path, texts) if texts else {})
+        elif ending == ".tar":
+            yield from of_tar(Path(name))
 
 
-def beside(path: Path) -> dict[str, Any]:
-    """What NAME.json and NAME.txt say of NAME.mp4."""
-    about: dict[str, Any] = {}
-    if (file := path.with_suffix(".json")).is_file():
-        about = told(file.read_text(encoding="utf-8", errors="replace"))
-    if (file := path.with_suffix(".txt")).is_file():
-        about["caption"] = " ".join(file.read_text(encoding="utf-8", errors="replace").split())
+def beside(path: Path, texts: set[str]) -> dict[str, Any]:
+    """What NAME.json and NAME.txt say of NAME.mp4, where they are among `texts`."""
+    stem, about = str(path).removesuffix(path.suffix), dict[str, Any]()
+    if (name := stem + ".json") in texts:
+        about = told(Path(name).read_text(encoding="utf-8", errors="replace"))
+    if (name := stem + ".txt") in texts:
+        about["caption"] = " ".join(Path(name).read_text(encoding="utf-8", errors="replace").split())
     return about
 
 

@@ -32,10 +32,14 @@ TOLD = (
 )
 
 
-def pack(clips: Sequence[Row], pairs: Sequence[Row], config: DataConfig, folder: Path) -> dict[str, Any]:
-    """Writes folder/pack and gives its manifest. Clips without a caption are in it where the config says so."""
+def pack(
+    clips: Sequence[Row], pairs: Sequence[Row], config: DataConfig, folder: Path, apart: set[str] | None = None
+) -> dict[str, Any]:
+    """Writes folder/pack and gives its manifest. Clips without a caption are in it where the config says so. `apart`:
+    the groups that are held out; None: as the config's share has it."""
     clips = [clip for clip in clips if clip.values.get("caption") or config.pack.uncaptioned]
-    apart = held_out_groups({str(clip.values["group"]) for clip in clips}, config.pack.held_out)
+    if apart is None:
+        apart = held_out_groups({str(clip.values["group"]) for clip in clips}, config.pack.held_out)
     here = {clip.id for clip in clips}
     of_clip: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for pair in pairs:

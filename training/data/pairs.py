@@ -2,7 +2,8 @@
 
 `written`: a description of what came before, checked (the paper's pairs). `shots`: two shots that follow each other in
 one film, so that what came before was really seen; the paper has none of these. Not every cut leads to a next moment:
-with pair.judge_shots the judge decides, else the pair says that nobody did. Knows nothing of files.
+with pair.judge_shots the judge decides, else the pair says that nobody did. `opening`: a clip after its own first
+picture, as a story that begins with a photograph goes on. Knows nothing of files.
 """
 
 from __future__ import annotations
@@ -50,3 +51,12 @@ def follows(one: Mapping[str, Any], two: Mapping[str, Any], config: PairConfig) 
         return "same shot" if config.same_shot and two["window"] == one["window"] + 1 else ""
     next_shot = two["shot"] == one["shot"] + 1 and two["window"] == 0
     return "shots" if config.shots and next_shot and two["start"] - one["end"] <= config.most_gap else ""
+
+
+def openings(clips: Sequence[Row]) -> list[Row]:
+    """Of clips with captions. No part of `data run`, which wants what comes next; `teach` has little else."""
+    films = (c for c in clips if c.values["kind"] == "video" and c.values.get("caption"))
+    values = [
+        (c, {"origin": "opening", "preceding": "", "before": c.id, "caption": c.values["caption"]}) for c in films
+    ]
+    return [Row(digest("opening", clip.id), "pair", clip.id, one) for clip, one in values]

@@ -69,6 +69,7 @@ class Row:
     held_out: bool | None = None  # None: who trains decides by the key
     preceding: str = ""  # of a pair: the words of the scene before, and its clip where that was seen
     before: Row | None = None
+    goes_on: bool = False  # from `before` without a cut; where that is the clip itself, from its own first picture
 
 
 def rows(name: str, folder: Path) -> Iterator[Row]:
@@ -243,7 +244,8 @@ def packed_pairs(folder: Path) -> Iterator[Row]:
             clip = packed_row(index.parent, line)
             for number, pair in enumerate(line["pairs"] if line["kind"] == "video" else ()):
                 before = packed_row(index.parent, lines[pair["before"]]) if pair.get("before") else None
-                words = {"preceding": pair["preceding"], "before": before}
+                goes_on = pair["origin"] in ("opening", "same shot")
+                words = {"preceding": pair["preceding"], "before": before, "goes_on": goes_on}
                 yield replace(clip, key=f"{clip.key}.{number}", kind="next", **words)
 
 

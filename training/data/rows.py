@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,7 +27,7 @@ class Row:
     values: Mapping[str, Any] = field(default_factory=dict)
 
     def with_values(self, more: Mapping[str, Any]) -> Row:
-        return replace(self, values={**self.values, **more})
+        return Row(self.id, self.kind, self.parent, {**self.values, **more})
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,12 @@ class Outcome:
     children: tuple[Row, ...] = ()
 
 
+_PLAIN = json.JSONEncoder(sort_keys=True, ensure_ascii=False, default=str)
+
+
 def digest(*parts: Any) -> str:
     """16 hexadecimal digits of plain values."""
-    plain = json.dumps(parts, sort_keys=True, ensure_ascii=False, default=str)
-    return hashlib.sha256(plain.encode()).hexdigest()[:16]
+    return hashlib.sha256(_PLAIN.encode(parts).encode()).hexdigest()[:16]
 
 
 def hash_of_file(path: Path) -> str:

@@ -11,8 +11,9 @@ import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from training.data.rows import Outcome, Row, Status
+from training.data.rows import Kind, Outcome, Row
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS result (
@@ -49,10 +50,15 @@ class Store:
     def results(self, stage: str) -> dict[str, Result]:
         found = self._db.execute(
             'SELECT row, key, status, reason, "values", children, digest, seconds FROM result WHERE stage = ?', (stage,)
-        )
+        ).fetchall()
+        # one text for all rows: to read ten thousand small ones takes several times as long
+        values = json.loads(f"[{','.join(line[4] for line in found)}]")
+        children = json.loads(f"[{','.join(line[5] for line in found)}]")
         return {
-            row: Result(row, key, _outcome(status, reason, values, children), mark, seconds)
-            for row, key, status, reason, values, children, mark, seconds in found
+            row: Result(row, key, Outcome(status, reason, known, _born(some) if some else ()), mark, seconds)
+            for (row, key, status, reason, _, _, mark, seconds), known, some in zip(
+                found, values, children, strict=True
+            )
         }
 
     def put(self, stage: str, results: Iterable[Result]) -> None:
@@ -75,8 +81,5 @@ class Store:
         self._db.execute("COMMIT")
 
 
-def _outcome(status: Status, reason: str, values: str, children: str) -> Outcome:
-    kept = json.loads(values) if values != "{}" else {}
-    if children == "[]":
-        return Outcome(status, reason, kept)
-    return Outcome(status, reason, kept, tuple(Row(i, kind, "", more) for i, kind, more in json.loads(children)))
+def _born(some: list[tuple[str, Kind, dict[str, Any]]]) -> tuple[Row, ...]:
+    return tuple([Row(i, kind, "", more) for i, kind, more in some])

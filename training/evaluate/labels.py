@@ -1,8 +1,10 @@
 """Labels by eye: what a person sees in clips that a model drew, before any reader has looked at them.
 
-    python -m training.evaluate.labels make FOLDER [--n 200] [--seed 0] [--model FOLDER]
-        draws clips of held-out stories (their own words continued, the same cut, told what to draw), in an order that
-        tells nothing, and writes sheets to look at: before, the words, the clip in six pictures. No judge runs.
+    python -m training.evaluate.labels make FOLDER [--n 200] [--seed 0] [--model FOLDER] [--hard .5]
+        draws clips of held-out stories (their own words continued, the same cut, told what to draw; only words that can
+        happen), in an order that tells nothing, and writes sheets to look at: before, the words, the clip in six
+        pictures. No judge runs. Where nearly all is right there is little to agree about, so a share of them is `hard`:
+        drawn in too few steps, or shown with words that they were not drawn for.
     python -m training.evaluate.labels read FOLDER LABELS
         LABELS has a line a clip: its number, then y (what the words say has happened, all else is as it was), n, or ?.
         Asks the exact judge now, and prints how far the two agree (Cohen's kappa, ? and unreadable left out).
@@ -30,6 +32,8 @@ from training.evaluate import cases
 from training.evaluate.measure import Measure, Plan
 from training.evaluate.opinion_check import STARTER, Agreement
 from training.picturebook.judge import ExactJudge
+from training.picturebook.rules import enabled, step
+from training.picturebook.words import tell
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +44,7 @@ _LINE = re.compile(r"\s*(\d+)\s*[:,]?\s*([yn?])\s*", re.IGNORECASE)
 MEANS = {"y": "pass", "n": "fail", "?": "missing"}
 
 
-def make(model: Any, folder: Path, n: int, seed: int) -> None:
+def make(model: Any, folder: Path, n: int, seed: int, hard: float = 0.0) -> None:
     """`n` clips and their sheets in a new `folder`. Raises UserError when there is something already."""
     if folder.exists() and any(folder.iterdir()):
         raise UserError(f"{folder} is not empty: labels belong to the clips they were given to, choose a new folder.")
@@ -49,7 +53,7 @@ def make(model: Any, folder: Path, n: int, seed: int) -> None:
     measure = Measure(model, Plan(n, seed))
     number = 0
     while len(entries) < n:
-        drawn = _draw(measure, cases.case(seed, number), number)
+        drawn = _draw(measure, cases.case(seed, number), number, hard)
         if drawn is not None:
             entry, last, frames = drawn
             entries.append({"clip": len(entries), **entry})
@@ -66,18 +70,26 @@ def make(model: Any, folder: Path, n: int, seed: int) -> None:
         picture.save(folder / f"sheet-{start:03d}.png")
 
 
-def _draw(measure: Measure, one: cases.Case, number: int) -> tuple[dict[str, Any], Frames, Frames] | None:
+def _draw(measure: Measure, one: cases.Case, number: int, hard: float) -> tuple[dict[str, Any], Frames, Frames] | None:
+    """What is written down of a clip, the picture before it and its frames; nothing where the words can't happen."""
     seed = measure.plan.seed + number
+    rng = Random(f"labels {seed}")
     mode: Mode = "cut" if number % 3 == 1 else "continue"
-    wish = None
-    if number % 3 == 2:
-        asked = cases.steered(one.before, None, Random(f"labels {seed}"))
-        wish = None if asked is None else asked[1]
-    words = measure.think(one.context, seed, wish)
-    drawn = measure.draw(one.context, words, mode, seed) if words else None
+    asked = cases.steered(one.before, None, rng) if number % 3 == 2 else None
+    words = measure.think(one.context, seed, None if asked is None else asked[1])
+    event = measure.told(one.before, words)
+    if event is None:
+        return None
+    way = rng.choice(("steps", "words")) if rng.random() < hard else "plain"
+    steps = rng.choice((1, 2, 3)) if way == "steps" else None
+    drawn = measure.draw(one.context, words, mode, seed, steps)
     if drawn is None:
         return None
-    return {"case": one.number, "mode": mode, "words": words}, cases.last_picture(one.context), drawn.frames
+    others = [e for e in enabled(one.before) if step(one.before, e).seen() != step(one.before, event).seen()]
+    if way == "words" and others:
+        words = tell(rng.choice(others), one.before, rng)
+    entry = {"case": one.number, "mode": mode, "words": words, "way": way, "steps": steps}
+    return entry, cases.last_picture(one.context), drawn.frames
 
 
 def sheet(rows: list[tuple[int, str, str, Frames, Frames]]) -> Image.Image:
@@ -141,6 +153,7 @@ def main(argv: list[str] | None = None) -> int:
     one.add_argument("--n", type=int, default=200)
     one.add_argument("--seed", type=int, default=0)
     one.add_argument("--model", type=Path, default=STARTER)
+    one.add_argument("--hard", type=float, default=0.5, help="share of clips in too few steps or with other words")
     two = tasks.add_parser("read")
     two.add_argument("folder", type=Path)
     two.add_argument("labels", type=Path)
@@ -150,7 +163,7 @@ def main(argv: list[str] | None = None) -> int:
         if args.task == "make":
             from nsp_core.pipeline import NextScenePipeline
 
-            make(NextScenePipeline.from_pretrained(args.model), args.folder, args.n, args.seed)
+            make(NextScenePipeline.from_pretrained(args.model), args.folder, args.n, args.seed, args.hard)
             return 0
         found = agreement(args.folder, read_labels(args.labels.read_text(encoding="utf-8")))
         low, high = found.interval()

@@ -1,6 +1,7 @@
 """`python launch.py eval picturebook [--json] [--n 64] ...`: how good is a model, with intervals, floors and ceiling.
 `python launch.py eval told`: a few of its questions, about many cases.
 `python launch.py eval composition`: objects, colours and places of described scenes.
+`python launch.py eval memory`: does a fact of the first scene decide the eighth and the twelfth?
 `python launch.py eval nsp --captioner NAME --judge NAME`: real checkpoints on sentences about the real world.
 `python launch.py eval vbench --out FOLDER`: VBench, where it has an environment of its own.
 `python launch.py eval compare A B`: is one of two results better, case by case.
@@ -54,12 +55,15 @@ def main(argv: list[str] | None = None) -> int:
     few.add_argument("--out", type=Path, help="write the result with its single cases, for `eval compare`")
     few.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     parts = suites.add_parser("composition", help="is what a sentence names in the picture: objects, colours, places?")
-    parts.add_argument("--checkpoint", type=Path, default=STARTER, help="a model folder or a run of the recipe")
     parts.add_argument("--n", type=int, default=64, help="described scenes (default: 64)")
-    parts.add_argument("--seed", type=int, default=0)
-    parts.add_argument("--device", default="cpu")
-    parts.add_argument("--out", type=Path, help="write the result with its single cases, for `eval compare`")
-    parts.add_argument("--json", action="store_true", help="print one JSON object as the last line")
+    long = suites.add_parser("memory", help="does a fact of the first scene decide the eighth and the twelfth?")
+    long.add_argument("--n", type=int, default=64, help="stories of each length (default: 64)")
+    for some in (parts, long):
+        some.add_argument("--checkpoint", type=Path, default=STARTER, help="a model folder or a run of the recipe")
+        some.add_argument("--seed", type=int, default=0)
+        some.add_argument("--device", default="cpu")
+        some.add_argument("--out", type=Path, help="write the result with its single cases, for `eval compare`")
+        some.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     real = suites.add_parser("nsp", help="told a scene, does it draw what could come? The paper's test, for big models")
     real.add_argument("--checkpoint", type=Path, required=True, help="a model folder, a bank.json or a run")
     real.add_argument("--captioner", required=True, metavar="NAME", help="claude, server, own, or another model")
@@ -146,6 +150,14 @@ def composition(args: argparse.Namespace) -> int:
     started = time.monotonic()
     cases = composition.measure(pipeline, AskConfig(seed=args.seed), args.n)
     return tell(args, "composition", {}, cases, time.monotonic() - started)
+
+
+def memory(args: argparse.Namespace) -> int:
+    from training.evaluate import long_memory
+
+    pipeline = opened(args)
+    started = time.monotonic()
+    return tell(args, "memory", {}, long_memory.measure(pipeline, args.n, args.seed), time.monotonic() - started)
 
 
 def nsp(args: argparse.Namespace) -> int:
@@ -308,7 +320,13 @@ def flat(value: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
     return found
 
 
-SUITES = {"picturebook": picturebook, "told": told, "composition": composition, "compare": compare_two}
+SUITES = {
+    "picturebook": picturebook,
+    "told": told,
+    "composition": composition,
+    "memory": memory,
+    "compare": compare_two,
+}
 SUITES |= {"nsp": nsp, "vbench": vbench}
 
 

@@ -201,8 +201,10 @@ class Measure:
             return ""
         return text
 
-    def draw(self, context: StoryContext, words: str, mode: Mode, seed: int) -> NextScene | None:
-        request = SceneRequest(context, words, mode, SamplingOptions(seed=seed, preview_every=0))
+    def draw(
+        self, context: StoryContext, words: str, mode: Mode, seed: int, steps: int | None = None
+    ) -> NextScene | None:
+        request = SceneRequest(context, words, mode, SamplingOptions(steps, seed=seed, preview_every=0))
         try:
             last = deque(self.predictor.act(request), maxlen=1)
         except UserError as error:

@@ -35,16 +35,31 @@ def describe_loosely(world: World, rng: Random) -> str:
         rng.shuffle(things)
     told = [_thing(thing, rng) for thing in things] or [phrases.NOTHING_FRAMES[rng.randrange(VARIANTS - 2)].rstrip(".")]
     told.insert(0 if rng.random() < 0.85 else rng.randint(0, len(told)), _sky(world, rng))
+    return _sentences(told, rng)
+
+
+def describe_vaguely(world: World, rng: Random) -> str:
+    """As `describe_loosely`, with something left open that a picture has to settle: the sky, the colours or the places
+    of things. A person who writes "an egg lies in a nest" wants one egg in one colour, not the mean of all."""
+    sky, colours, slots = rng.choice(((0, 1, 1), (0, 0, 1), (0, 1, 0), (0, 0, 0), (1, 0, 1), (1, 1, 0), (1, 0, 0)))
+    told = [_sky(world, rng)] if sky or not world.things else []
+    told += [_thing(thing, rng, colour=bool(colours), slot=bool(slots)) for thing in world.things]
+    return _sentences(told, rng)
+
+
+def _sentences(told: list[str], rng: Random) -> str:
     text = told[0]
     for part in told[1:]:
         text += rng.choice(_AND) + part if rng.random() < 0.2 else ". " + part[0].upper() + part[1:]
     return text[0].upper() + text[1:] + ("." if rng.random() < 0.9 else "")
 
 
-def _thing(thing: Thing, rng: Random) -> str:
+def _thing(thing: Thing, rng: Random, *, colour: bool = True, slot: bool = True) -> str:
     """One clause: the thing and its place, whichever comes first."""
-    names = phrases.THING_PHRASES[thing.kind, thing.state]
-    name, place = rng.choice(names).replace("{c}", thing.visible_colour or ""), phrases.SLOT_PHRASES[thing.slot]
+    name = rng.choice(phrases.THING_PHRASES[thing.kind, thing.state])
+    name = name.replace("{c}", thing.visible_colour or "") if colour else name.replace("{c} ", "")
+    name = " ".join("an" if one == "a" and then[0] in "aeiou" else one for one, then in _pairs(name))
+    place = phrases.SLOT_PHRASES[thing.slot] if slot else ""
     held_out = {_bare(thing_sentence(thing, variant)) for variant in HELD_OUT_VARIANTS}
     while True:
         opening, verb = rng.choice(_OPENINGS), rng.choice(_VERBS)
@@ -79,6 +94,12 @@ def _sky(world: World, rng: Random) -> str:
             text = _joined((opening, parts[0])) + "".join(rng.choice(_AND) + part for part in parts[1:])
         if _bare(text) not in held_out:
             return text
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    """Each word and the one after it."""
+    words = text.split()
+    return list(zip(words, [*words[1:], " "], strict=True))
 
 
 def _joined(parts: Sequence[str]) -> str:

@@ -142,27 +142,56 @@ def choose(
     allowed: Allowed | None = None,
 ) -> Event | None:
     """What happens next; None when nothing can. `past` (the story so far) makes it shun repetition."""
-    events = possible(world, rules, allowed)
-    acting: dict[str, list[Event]] = {}
-    sky: list[Event] = []
-    for event in events:
-        if event.rule in AMBIENT:
-            sky.append(event)
-        else:
-            acting.setdefault(event.rule, []).append(event)
-    stale = acting.keys() <= {event.rule for event in past[-2:]}  # the ball has rolled enough
-    if sky and (not acting or rng.random() < (STALE_CHANCE if stale else AMBIENT_CHANCE)):
-        return _choose_sky(world, sky, rng, rules, past)
+    acting, sky = _sorted(possible(world, rules, allowed))
+    sky_chance = _sky_chance(acting, sky, past)
+    if sky and (not acting or rng.random() < sky_chance):
+        weights = _sky_weights(world, sky, rules, past)
+        return rng.choices(sky, weights)[0] if weights else None
     if not acting:
         return None
-    recent = [event.rule for event in past]
     picks = [rng.choice(group) for group in acting.values()]
-    weights = []
-    for event in picks:
-        weight = EAGERNESS.get(event.rule, 1.0) * 0.3 ** recent.count(event.rule)
-        onward = _acting_rules(step(world, event), rules)
-        weights.append(weight * (0.1 + _worth(onward - {event.rule}, recent)))
-    return rng.choices(picks, weights)[0]
+    return rng.choices(picks, [_eagerness(world, event, rules, past) for event in picks])[0]
+
+
+def odds(
+    world: World, rules: Collection[str] | None = None, *, past: Sequence[Event] = (), allowed: Allowed | None = None
+) -> dict[Event, float]:
+    """How probable `choose` makes each event; empty when nothing can happen. Of events of one rule the first gives the
+    others' weight, where it would be drawn anew: a difference of a few thousandths."""
+    acting, sky = _sorted(possible(world, rules, allowed))
+    chance = _sky_chance(acting, sky, past)
+    found: dict[Event, float] = {}
+    if sky and chance > 0:
+        weights = _sky_weights(world, sky, rules, past)
+        found.update({event: chance * w / sum(weights) for event, w in zip(sky, weights, strict=False)})
+    eager = {rule: _eagerness(world, group[0], rules, past) for rule, group in acting.items()}
+    for rule, group in acting.items():
+        found.update({event: (1 - chance) * eager[rule] / sum(eager.values()) / len(group) for event in group})
+    return found
+
+
+def _sorted(events: Sequence[Event]) -> tuple[dict[str, list[Event]], list[Event]]:
+    """The events of things by rule, and the sky's."""
+    acting: dict[str, list[Event]] = {}
+    for event in events:
+        if event.rule not in AMBIENT:
+            acting.setdefault(event.rule, []).append(event)
+    return acting, [event for event in events if event.rule in AMBIENT]
+
+
+def _sky_chance(acting: Collection[str], sky: Sequence[Event], past: Sequence[Event]) -> float:
+    """That the sky acts: it must where nothing else can, and does more often when all the rest has just happened."""
+    if not sky or not acting:
+        return 1.0 if sky else 0.0
+    stale = set(acting) <= {event.rule for event in past[-2:]}  # the ball has rolled enough
+    return STALE_CHANCE if stale else AMBIENT_CHANCE
+
+
+def _eagerness(world: World, event: Event, rules: Collection[str] | None, past: Sequence[Event]) -> float:
+    recent = [one.rule for one in past]
+    onward = _acting_rules(step(world, event), rules)
+    weight = EAGERNESS.get(event.rule, 1.0) * 0.3 ** recent.count(event.rule)
+    return weight * (0.1 + _worth(onward - {event.rule}, recent))
 
 
 def story(
@@ -219,10 +248,9 @@ def _acting_rules(world: World, rules: Collection[str] | None) -> set[str]:
     return {event.rule for event in possible(world, rules) if event.rule not in AMBIENT}
 
 
-def _choose_sky(
-    world: World, sky: list[Event], rng: Random, rules: Collection[str] | None, past: Sequence[Event]
-) -> Event | None:
-    """The sky's event that lets most happen, now or one more turn of the sky later; None when that is nothing."""
+def _sky_weights(world: World, sky: list[Event], rules: Collection[str] | None, past: Sequence[Event]) -> list[float]:
+    """Highest for the sky's event that lets most happen, now or one more turn of the sky later; none when that is
+    nothing."""
     recent = [event.rule for event in past]
     values = []
     for event in sky:
@@ -231,9 +259,8 @@ def _choose_sky(
         value = _worth(_acting_rules(after, rules), recent)
         values.append(value + 0.2 * max((_worth(_acting_rules(w, rules), recent) for w in later), default=0.0))
     if not any(values) and rules is not None and not AMBIENT.issuperset(rules):
-        return None  # a part of the rules can come to an end; all of them never do
-    weights = [(0.02 + value) ** 2 * 0.5 ** recent.count(event.rule) for event, value in zip(sky, values, strict=True)]
-    return rng.choices(sky, weights)[0]
+        return []  # a part of the rules can come to an end; all of them never do
+    return [(0.02 + value) ** 2 * 0.5 ** recent.count(event.rule) for event, value in zip(sky, values, strict=True)]
 
 
 def _worth(rules: set[str], recent: list[str]) -> float:

@@ -67,6 +67,11 @@ def instructions(event: Event) -> tuple[str, ...]:
     return tuple(_fill(line, event, whole=False) for line in PARAPHRASES[event.rule].instruct)
 
 
+def colourless(wish: str, event: Event) -> str:
+    """A wish without its colour, as people say it where it is plain which thing is meant."""
+    return " ".join(word for word in wish.split(" ") if word != event.colour)
+
+
 def sentence(template: str, **fields: str) -> str:
     text = template.format(**fields)
     return text[0].upper() + text[1:]

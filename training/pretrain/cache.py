@@ -113,15 +113,19 @@ def rows_of(
 
 def label(kind: Kind, one: Example) -> int:
     """-1 marks what continues nothing (as described beginnings in stage generator)."""
-    return RULE_NUMBERS[one.rule] if kind == "next" and one.rule is not None else -1
+    if kind != "next" or one.before is None:
+        return -1
+    return len(RULE_NUMBERS) if one.rule is None else RULE_NUMBERS[one.rule]
 
 
 def tails_of(pipeline: Any, some: list[Example], latents: Tensor) -> Tensor:
     """(N, C, h, w): the last latent of the clip that was; zero where nothing was."""
-    before = [e.before for e in some if e.before is not None]
-    if len(before) < len(some):
-        return torch.zeros_like(latents[:, :, 0])
-    return encode_clips(pipeline.vae, np.stack(before))[:, :, -1].bfloat16()
+    tails = torch.zeros_like(latents[:, :, 0])
+    before = [(number, e.before) for number, e in enumerate(some) if e.before is not None]
+    if before:
+        made = encode_clips(pipeline.vae, np.stack([frames for _, frames in before]))[:, :, -1]
+        tails[[number for number, _ in before]] = made.bfloat16()
+    return tails
 
 
 # -- names ------------------------------------------------------------------------------------------------------------
@@ -150,7 +154,7 @@ def made_from(pipeline: Any, config: ExampleConfig, kind: Kind, held_out: bool, 
         return []
     for row in real_rows(sources, held_out)[:count]:
         place = [row.path.name, row.member, row.frames, row.crop]
-        before = [row.preceding] if row.preceding else []
+        before = ([row.preceding] if row.preceding else []) + (["goes on"] if row.goes_on else [])
         digest.update(json.dumps([row.source, row.key, row.caption, *place, *before]).encode())
     return [c.width, c.height, c.num_frames, c.fps, digest.hexdigest()]
 

@@ -4,7 +4,7 @@
 `next` a story and the clip that comes. They stand for the paper's image set, its video sets, and its pairs. Example
 `number` of a kind is the same on every machine. With `image_sources` or `video_sources` images or videos come from
 published sets of real pictures instead (NAME:FOLDER, for example vidgen:/data/vidgen; training.data.published), with
-`pair_sources` pairs from a pack of `launch.py data`; their clip is a cut, never the very frame that was.
+`pair_sources` pairs from a pack of `launch.py data`; their clip is a cut, unless it goes on from the clip before.
 Knows nothing of latents and of what is kept (training/pretrain/cache.py).
 """
 
@@ -75,7 +75,9 @@ def example(pipeline: Any, config: ExampleConfig, kind: Kind, number: int) -> Ex
         c = pipeline.config
         frames = frames_of(row, c.width, c.height, c.num_frames, c.fps)
         if kind == "next":
-            return Example(follows(pipeline, config, row), frames, None, None, row.caption)
+            seen = before_of(pipeline, row, frames)
+            asked = follows(pipeline, config, row, seen)
+            return Example(asked, frames, seen if row.goes_on else None, None, row.caption)
         return Example(begins(pipeline, row.caption), frames, None, None, row.caption)
     stories = AskConfig(told=config.told, scenes=config.scenes, rules=config.rules, seed=config.seed)
     one, rng = story_of(stories, number)
@@ -101,10 +103,19 @@ def begins(pipeline: Any, words: str) -> Prompt:
     return prompt
 
 
-def follows(pipeline: Any, config: ExampleConfig, row: Row) -> Prompt:
-    """What comes after a scene of a real pair: its words, and its pictures where they were seen."""
+def before_of(pipeline: Any, row: Row, frames: Frames | None = None) -> Frames | None:
+    """The clip before, where it was seen; of a clip's own first picture (`frames`, if they are known) so many."""
     c = pipeline.config
-    seen = None if row.before is None else frames_of(row.before, c.width, c.height, c.num_frames, c.fps)
+    if row.before is None:
+        return None
+    if row.goes_on and row.key.startswith(f"{row.before.key}."):
+        own = frames_of(row.before, c.width, c.height, 1, c.fps) if frames is None else frames
+        return np.repeat(own[:1], c.num_frames, 0)
+    return frames_of(row.before, c.width, c.height, c.num_frames, c.fps)
+
+
+def follows(pipeline: Any, config: ExampleConfig, row: Row, seen: Frames | None) -> Prompt:
+    """What comes after a scene of a real pair: its words, and its pictures where they were seen."""
     untold = config.untold_share and Random(f"told {config.seed}/{row.key}").random() < config.untold_share
     told = row.caption if config.told and not untold else ""
     prompt: Prompt = pipeline.prompt_to_draw(StoryContext((Scene(row.preceding, seen),)), told)
@@ -146,6 +157,14 @@ def real_rows(sources: tuple[str, ...], held_out: bool) -> list[Row]:
     return turns
 
 
+def any_row(sources: tuple[str, ...], *, held_out: bool) -> bool:
+    """Whether there is one in that part of the sets."""
+    try:
+        return bool(real_rows(sources, held_out))
+    except ConfigError:
+        return False
+
+
 def is_held_out(row: Row) -> bool:
     """A pack keeps whole films apart; of other sets it is a fiftieth of the rows."""
     return zlib.crc32(row.key.encode()) % 50 == 0 if row.held_out is None else row.held_out
@@ -175,7 +194,7 @@ class Captioned(Sequence[Prompt]):
         row = real_row(self.config, self.kind, int(self.numbers[index]))
         assert row is not None
         if self.kind == "next":
-            return follows(self.pipeline, self.config, row)
+            return follows(self.pipeline, self.config, row, before_of(self.pipeline, row))
         return begins(self.pipeline, row.caption)
 
 

@@ -25,7 +25,7 @@ class StagedObjective:
     config: FlowConfig
     module: Generator
     caches: dict[str, Cache]  # by kind, or by what a stage calls its sets
-    held_out: dict[str, Cache]
+    held_out: dict[str, Cache]  # not of all kinds, perhaps: only these are evaluated
     shares: dict[str, float]  # of the steps
     reader: tuple[Any, Any] | None = None  # the frozen model and its processor, where the queries learn
     prompts: dict[str, Sequence[Prompt]] | None = None
@@ -35,7 +35,7 @@ class StagedObjective:
 
     def __post_init__(self) -> None:
         self.flow = {
-            k: FlowObjective(self.config, self.module, c, self.held_out[k], self.rope_scale)
+            k: FlowObjective(self.config, self.module, c, self.held_out.get(k, c), self.rope_scale)
             for k, c in self.caches.items()
         }
 

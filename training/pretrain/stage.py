@@ -153,7 +153,8 @@ def freeze(pipeline: Any, module: Generator, moves: tuple[str, ...], half: bool 
     for name, part in pipeline.components.items():
         if isinstance(part, torch.nn.Module):
             part.eval().requires_grad_(False)
-            if half and name not in ("connector", *moves):  # of the connector some learns always
+            small = getattr(part, "is_quantized", False)
+            if half and not small and name not in ("connector", *moves):  # of the connector some learns always
                 part.to(torch.bfloat16)
     for name, parameter in module.named_parameters():
         parameter.requires_grad_(part_of(name) in moves)

@@ -51,7 +51,7 @@
   function open() {
     drawer.open("help", T("help.title"), (body) => body.append(
       h("section", {}, h("h3", {}, T("help.how")), h("p", {}, T("help.how_text"))),
-      h("section", {}, lookSwitch()), noticeSwitch(), keyList()));
+      h("section", {}, lookSwitch()), noticeSwitch(), noted.section(), keyList()));
   }
 
   addKey("?", "keys.help", open, () => true);

@@ -104,6 +104,7 @@ const machine = (() => {
       h("section", {}, h("h3", {}, T("machine.bigger")), h("p.wn-small", {}, now.honest),
         h("ul.wn-tiers", {}, now.tiers.map((one) => tierCard(one, now)))),
     ];
+    parts.splice(2, 0, adapters.node);
     body.replaceChildren(...parts.filter(Boolean));
   }
 
@@ -117,7 +118,7 @@ const machine = (() => {
   async function open() {
     const now = await ask("machine");
     if (!now) return;
-    drawer.open("machine", T("machine.title"), (into) => { body = into; shape = ""; draw(now); });
+    drawer.open("machine", T("machine.title"), (into) => { body = into; shape = ""; draw(now); adapters.refresh(); });
   }
 
   addTool({ order: 80, node: (now) => now.page === "home" ? h("button.wn-quiet", { type: "button", onclick: open }, icon("machine"), h("span", {}, T("machine.title"))) : null });

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from app.catalogue import say
@@ -10,7 +9,7 @@ from app.decoder_process import Decoder
 from app.pages.examples import example_file_name
 from app.pages.part_view import may_pick, part_view, strip_view
 from app.pages.place import Place
-from app.pages.wishes.person import Message, Person, Question, Wish, text_of
+from app.pages.wishes.person import Message, Person, Question, Wish, text_of, uploaded
 from app.predictors import Canvas
 from app.store.errors import NotFound
 from app.store.jobs import Job
@@ -44,7 +43,7 @@ class Beginning:
 
     def _brought(self, message: Message, _place: Place) -> dict[str, Any]:
         """What an upload is: {"part": None}, or all that is needed to pick the part that is read."""
-        path, name = self._upload(message)
+        path, name = uploaded(message, self.person.uploads)
         try:
             strip = self.decoder.strip(path, name=name)
         except UnreadableMedia:
@@ -57,7 +56,7 @@ class Beginning:
 
     def _part(self, message: Message, _place: Place) -> dict[str, Any]:
         """The part from `start` on, moving, for browsers that cannot play the file themselves."""
-        path, name = self._upload(message)
+        path, name = uploaded(message, self.person.uploads)
         start, seconds = _second(message, "start") or 0.0, self._part_seconds()
         try:
             return part_view(self.decoder.read(path, name=name, start=start, seconds=seconds, side=400))
@@ -66,11 +65,11 @@ class Beginning:
 
     def _leave_it(self, message: Message, _place: Place) -> dict[str, Any]:
         """An upload that is not wanted after all does not stay here."""
-        self._upload(message)[0].unlink(missing_ok=True)
+        uploaded(message, self.person.uploads)[0].unlink(missing_ok=True)
         return {}
 
     def _begin_upload(self, message: Message, _place: Place) -> Place:
-        path, name = self._upload(message)
+        path, name = uploaded(message, self.person.uploads)
         start = _second(message, "start")
         seconds = END_SECONDS if start is None else self._part_seconds()
         try:
@@ -80,14 +79,6 @@ class Beginning:
         finally:
             path.unlink(missing_ok=True)  # a copy is kept with the media; what people bring lies in no temporary folder
         return Place(reading=job)
-
-    def _upload(self, message: Message) -> tuple[Path, str]:
-        """The file that was uploaded, and what the person calls it."""
-        given = message.get("path")
-        path = Path(given).resolve() if isinstance(given, str) and 0 < len(given) < 4096 and "\0" not in given else None
-        if path is None or not path.is_relative_to(self.person.uploads) or not path.is_file():
-            raise UserError(say("begin.not_arrived"))
-        return path, Path(text_of(message, "name", limit=255) or path.name).name
 
     def _part_seconds(self) -> float:
         """How much of a film the model reads: what it said of itself when it was last loaded."""

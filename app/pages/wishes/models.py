@@ -65,7 +65,7 @@ class Models:
         """`tier`: its name, or "auto". Kept for the next start, too."""
         self._only_here()
         name, director = text_of(message, "tier"), self.person.director
-        settings = self.person.settings
+        settings = replace(self.person.settings, adapter=director.engine.asked_for.adapter)
         folder = not settings.is_starter and not settings.is_tier
         if not (folder and name == AUTO):  # a folder that was named at the start is what the program chooses
             plain = replace(settings, predictor=DEFAULT_PREDICTOR, model=str(STARTER), tier="")

@@ -112,6 +112,15 @@ def unchanged(message: Message, now: str) -> None:
         raise StaleStory(CHANGED)
 
 
+def uploaded(message: Message, uploads: Path) -> tuple[Path, str]:
+    """The file that was uploaded, and what the person calls it. Raises UserError when it did not arrive."""
+    given = message.get("path")
+    path = Path(given).resolve() if isinstance(given, str) and 0 < len(given) < 4096 and "\0" not in given else None
+    if path is None or not path.is_relative_to(uploads) or not path.is_file():
+        raise UserError(say("begin.not_arrived"))
+    return path, Path(text_of(message, "name", limit=255) or path.name).name
+
+
 def number_of(message: Message, name: str, otherwise: int, *, least: int, most: int) -> int:
     """The whole number of that name, or `otherwise`. Raises UserError outside `least` to `most`."""
     value = message.get(name, otherwise)

@@ -58,6 +58,7 @@ class Telling:
             mode="cut" if message.get("mode") == "cut" else "continue",
             steer=str(thought.payload.get("steer", "")),
             think_job_id=thought.id,
+            instead_of=first,
         )
         if message.get("anchor") is True and (anchor := anchor_of(self.person.stories.path_to(scene.id))) is not None:
             scene = self.person.stories.set_anchor(scene.id, anchor.id)

@@ -30,18 +30,28 @@ class Once:
         self.transformer = transformer
         self._answers: dict[int, tuple[Any, Any, Any]] = {}  # by module: the key, what was put in, what came out
         self._before: list[tuple[Any, _Forward | None]] = []
+        self._depth = 0  # who holds it for a whole run holds it during each evaluation
 
     def __enter__(self) -> Once:
-        if not torch.is_grad_enabled():
-            for module in self._parts():
-                self._before.append((module, module.__dict__.get("forward")))
-                module.forward = self._asked_once(module, module.forward)
+        self._depth += 1
+        if self._depth == 1 and not torch.is_grad_enabled():
+            self._hold()
         return self
+
+    def _hold(self) -> None:
+        for module in self._parts():
+            self._replace(module, self._asked_once(module, module.forward))
+
+    def _replace(self, module: Any, forward: _Forward) -> None:
+        """Until the evaluation is over."""
+        self._before.append((module, module.__dict__.get("forward")))
+        module.forward = forward
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        while self._before:
+        self._depth -= 1
+        while self._before and not self._depth:
             module, forward = self._before.pop()
             if forward is None:
                 del module.forward

@@ -10,8 +10,8 @@ import torch
 
 from nsp_core.banks import file
 from nsp_core.banks.load import load
-from nsp_core.banks.once import Once
 from nsp_core.banks.pipeline import BankPipeline
+from nsp_core.model.once import Once
 from nsp_core.model.spec import BankSpec
 from nsp_core.types import SamplingOptions, StoryContext
 from tests import hub_layout
@@ -24,7 +24,9 @@ def pipeline(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     hub_layout.write_ltx(root / "ltx", request.param)
     spec = BankSpec("cascade", file.local(root / "qwen"), file.local(root / "ltx"), dtype="float32", steps=3)
     small = {"width": 96, "height": 64, "frames": 17}
-    return load(replace(spec, **small), file.folder_of)  # type: ignore[arg-type]
+    made = load(replace(spec, **small), file.folder_of)  # type: ignore[arg-type]
+    made.drawer.as_published = True
+    return made
 
 
 def take(pipeline: BankPipeline, words: str = "It falls.") -> np.ndarray:

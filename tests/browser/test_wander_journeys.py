@@ -190,6 +190,8 @@ def test_a_thousand_scenes_on_the_map(painter: Server, open_room: OpenRoom) -> N
         assert page.get_by_role("treeitem").count() == 1000
         page.wait_for_timeout(1500)
         page.keyboard.press("Escape")
+        # the browser closes a dialog a moment after the key, and an "m" that comes before that closes the map itself
+        page.wait_for_selector(".wn-drawer", state="hidden", timeout=SLOW)
     boxes = page.evaluate(
         """() => {
         const seen = new Set();

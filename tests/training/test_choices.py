@@ -121,7 +121,7 @@ def test_pictures_lie_beside_the_file_and_nowhere_else(tmp_path: Path) -> None:
 
 def test_the_loss_is_the_law_of_choice() -> None:
     """With two words and nothing learnt it is log 2 and its slope is beta / 2 each way; a throw only goes down."""
-    config = WordsConfig(beta=0.5, keep=0.0)
+    config = WordsConfig(beta=0.5, hold=0.0)
     values = torch.tensor([-3.0, -5.0], requires_grad=True)
     loss = loss_of(values, values.detach(), Offer("s", Prompt(""), ("a b", "c"), 0), config)
     (slope,) = torch.autograd.grad(loss, values)
@@ -129,8 +129,10 @@ def test_the_loss_is_the_law_of_choice() -> None:
     alone = torch.tensor([-3.0], requires_grad=True)
     (slope,) = torch.autograd.grad(loss_of(alone, alone.detach(), Offer("s", Prompt(""), ("a",), -1), config), alone)
     assert slope.item() > 0
-    kept = loss_of(alone, alone.detach(), Offer("s", Prompt(""), ("a b c",), 0), replace(config, keep=1.0))
+    kept = loss_of(alone, alone.detach(), Offer("s", Prompt(""), ("a b c",), 0), replace(config, hold=1.0))
     assert kept.item() == pytest.approx(3 / 4), "supervised learning alone: a token's mean"
+    held = loss_of(values, values.detach(), Offer("s", Prompt(""), ("a b", "c"), 0), replace(config, hold=1.0))
+    assert held.item() - loss.item() == pytest.approx((3 / 3 + 5 / 2) / 2), "of all that was offered, kept or not"
 
 
 def test_held_out_choices_are_of_other_stories() -> None:

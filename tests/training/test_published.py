@@ -18,7 +18,7 @@ from nsp_core.errors import ConfigError, UnreadableMedia
 from nsp_core.media import write_clip
 from nsp_core.model import build
 from training.data import published
-from training.data.published import frames_of, rows
+from training.data.published import frames_of, rows, swap_sides
 from training.distil.stage import stills
 from training.picturebook.words import corpus
 from training.pretrain.cache import make_cache
@@ -228,6 +228,20 @@ def test_a_stage_learns_from_them(tmp_path, monkeypatch):
         example(pipeline, config, "video", HELD_OUT)
     with pytest.raises(ConfigError, match="NAME:FOLDER"):
         example(pipeline, ExampleConfig(videos=1, video_sources=("vidgen",)), "video", 0)
+
+
+def test_every_second_round_is_seen_in_a_mirror(tmp_path):
+    (tmp_path / "openvid").mkdir()
+    openvid(tmp_path / "openvid")
+    pipeline = build.tiny_pipeline(corpus(Random(0), 200))
+    config = ExampleConfig(videos=6, video_sources=(f"openvid:{tmp_path / 'openvid'}",), mirrored=True)
+    count = len(real_rows(config.video_sources, False))
+    one, other, again = (example(pipeline, config, "video", count * turn) for turn in range(3))
+    assert np.array_equal(other.frames, one.frames[:, :, ::-1]) and np.array_equal(again.frames, one.frames)
+    assert not np.array_equal(other.frames, one.frames)
+    assert swap_sides("The ball on the left rolls to the right.") == "The ball on the right rolls to the left."
+    for kept in ("The cat has left.", "Only water is left in the puddle.", "It is all right."):
+        assert swap_sides(kept) == kept
 
 
 def test_a_cache_is_of_the_rows_that_were_there(tmp_path):

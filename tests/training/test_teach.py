@@ -26,6 +26,7 @@ from training import checkpoint
 from training.data.rows import Row
 from training.data.run import Curated, Ended
 from training.models import open_model
+from training.picturebook.parse import parse
 from training.picturebook.words import corpus
 from training.teach import course, learn, material, plan
 from training.teach.base import base_of
@@ -36,7 +37,7 @@ from training.teach.lesson import Lesson, Name
 from training.teach.main import main
 from training.teach.names import with_names
 from training.teach.prepare import words_that_came
-from training.teach.proof import case_of, write_clips
+from training.teach.proof import SUBJECTS, case_of, write_clips
 
 RECIPE = {
     "init": "x",
@@ -312,11 +313,19 @@ def test_models_and_lessons_that_are_none_are_refused(tmp_path: Path) -> None:
 
 
 def test_the_proof_asks_stories_that_nobody_was_taught() -> None:
-    case = case_of(0, "space")
-    again = case_of(0, "house")
+    case = case_of(0, "beyond")
+    again = case_of(0, "old")
     assert case.words == again.words and case.event == again.event
     one, other = case.context.scenes[-1].frames, again.context.scenes[-1].frames
     assert one is not None and other is not None and np.abs(one.astype(int) - other).mean() > 10
+
+
+def test_the_proof_keeps_to_a_few_subjects(tmp_path: Path) -> None:
+    write_clips(tmp_path, 9)
+    words = [path.read_text(encoding="utf-8") for path in sorted(tmp_path.glob("*.txt"))]
+    told = [parse(line) for line in words]
+    assert len(told) == 9 and {event.rule for event in told if event} == set(SUBJECTS)
+    assert all(case_of(number, "style").event.rule in SUBJECTS for number in range(6))
 
 
 def stopping_at(monkeypatch: pytest.MonkeyPatch, step: int, what: Any) -> None:

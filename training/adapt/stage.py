@@ -218,7 +218,7 @@ def leave_adapter(
     sizes = config.lora
     facts = adapters.Facts(
         *(config.name, pipeline.fingerprint, sizes.rank, sizes.alpha, step),
-        pairs=config.examples.pairs,
+        pairs=pairs_of(config),
         words=config.words,
     )
     about = card(config, pipeline, step)
@@ -235,11 +235,17 @@ def added_to_connector(module: Adapted, config: AdaptConfig) -> dict[str, Tensor
     return {name: value - before[name].detach().float() for name, value in moved.items()}
 
 
+def pairs_of(config: AdaptConfig) -> int:
+    """How many different ones, a mirrored one being no other."""
+    return config.examples.pairs // (2 if config.examples.mirrored else 1)
+
+
 def card(config: AdaptConfig, pipeline: Any, steps: int) -> str:
     """The adapter's README.md: what it is, how it was made, how it is used."""
     prior = ""
     if config.prior_share:
         prior = f", with {config.prior.pairs} of the old world in {config.prior_share:.0%} of the steps"
+    mirrored = ", each in a mirror, too" if config.examples.mirrored else ""
     return f"""---
 library_name: diffusers
 tags: [lora, image-to-video, what-happens-next]
@@ -247,7 +253,7 @@ tags: [lora, image-to-video, what-happens-next]
 # {config.name}
 
 An adapter (LoRA, rank {config.lora.rank}, alpha {config.lora.alpha:g}) for the model {pipeline.fingerprint} of *What
-Happens Next?*. Taught on {config.examples.pairs} pairs of a scene and the one that comes{prior}, in
+Happens Next?*. Taught on {pairs_of(config)} pairs of a scene and the one that comes{mirrored}{prior}, in
 {steps} steps of {config.flow.batch}. How well it tells stories of that world was not measured here.
 
 Use: `python launch.py predict PICTURE --adapter THIS_FOLDER --out DIR`, or in Python:

@@ -2,9 +2,13 @@
 
 One loss over what was offered together (DPO for the best of several, arXiv 2305.18290, appendix A.3): with r the
 log-probability of words against the untaught reader's, -log softmax(beta * r) at what was kept, which is the law by
-which people choose (multinomial logit), with the reader itself as the reward. Beside it supervised learning on the kept
-words (as in iterative RPO, arXiv 2404.19733), which holds the language together. Words that were only thrown away
-become unlikelier (KTO's term for what is not wanted, arXiv 2402.01306, its reference point at 0).
+which people choose (multinomial logit), with the reader itself as the reward. Beside it supervised learning on all
+words of the choice: what was offered the untaught reader had told itself, so this holds the taught one to it (its mean
+is the cross-entropy of the two), and a person's own words are learnt with it. Words that were only thrown away become
+unlikelier (KTO's term for what is not wanted, arXiv 2402.01306, its reference point at 0).
+
+beta says how far words must move to mean something: at .1 a liking of 2 is 20 nats of a sentence, and a language that
+moves so far breaks (measured: DECISIONS.md); at .5 it is 4.
 
 What moves are small matrices beside the language layers of a *copy* of the reader (nsp_core.taste): the queries' states
 are another module's and do not move at all. Stops when choices of stories that it does not learn from get no likelier.
@@ -44,9 +48,9 @@ class WordsConfig:
     targets: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
     steps: int = 120
     batch: int = 8  # choices a step
-    lr: float = 3e-3
-    beta: float = 0.1
-    keep: float = 0.1  # weight of supervised learning on what was kept
+    lr: float = 1e-3
+    beta: float = 0.5
+    hold: float = 0.2  # weight of supervised learning on all words of a choice
     held_out: float = 0.15  # of the stories
     look_every: int = 10
     patience: int = 4  # looks without a better one
@@ -256,5 +260,5 @@ def loss_of(values: Tensor, base: Tensor, one: Offer, config: WordsConfig) -> Te
     gained = config.beta * (values - base)
     if one.kept < 0:
         return -functional.logsigmoid(-gained).mean()
-    told = len(one.answers[one.kept].split()) + 1
-    return -gained.log_softmax(0)[one.kept] - config.keep * values[one.kept] / told
+    sizes = values.new_tensor([len(words.split()) + 1 for words in one.answers])
+    return -gained.log_softmax(0)[one.kept] - config.hold * (values / sizes).mean()

@@ -19,6 +19,7 @@ from __future__ import annotations
 import csv
 import json
 import logging
+import re
 import shutil
 import tarfile
 import tempfile
@@ -30,6 +31,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
+
+import numpy as np
 
 from nsp_core.errors import ConfigError, UnreadableMedia
 from nsp_core.media import read_media, to_model_frames
@@ -70,6 +73,7 @@ class Row:
     preceding: str = ""  # of a pair: the words of the scene before, and its clip where that was seen
     before: Row | None = None
     goes_on: bool = False  # from `before` without a cut; where that is the clip itself, from its own first picture
+    mirrored: bool = False  # shown left for right; its words say so already
 
 
 def rows(name: str, folder: Path) -> Iterator[Row]:
@@ -92,13 +96,31 @@ def frames_of(row: Row, width: int, height: int, count: int, fps: float) -> Fram
     with tempfile.TemporaryDirectory() as folder:
         path = row.path if row.member is None else unpacked(row, Path(folder))
         if row.kind == "image":
-            return to_model_frames(read_media(path, side=side), width, height, 1, fps)
+            return turned(to_model_frames(read_media(path, side=side), width, height, 1, fps), row)
         start, seconds = 0.0, count / fps
         if row.frames is not None:
             rate = source_rate(path)
             start, seconds = row.frames[0] / rate, min(seconds, (row.frames[1] - row.frames[0]) / rate)
         clip = read_media(path, start=start, max_seconds=seconds, fps=fps, side=side)
-        return to_model_frames(cropped(clip, row), width, height, count, fps, part="first")
+        return turned(to_model_frames(cropped(clip, row), width, height, count, fps, part="first"), row)
+
+
+def turned(frames: Frames, row: Row) -> Frames:
+    return np.ascontiguousarray(frames[:, :, ::-1]) if row.mirrored else frames
+
+
+SIDES = re.compile(r"(?<=\bthe )(left|right)\b|\b(left|right)(?=most\b|wards?\b|-hand\b)", re.IGNORECASE)
+
+
+def in_a_mirror(row: Row) -> Row:
+    """The row left for right, in its pictures and in its (English) words: "on the left" becomes "on the right"."""
+    words = {"caption": swap_sides(row.caption), "preceding": swap_sides(row.preceding)}
+    return replace(row, **words, before=None if row.before is None else in_a_mirror(row.before), mirrored=True)
+
+
+def swap_sides(words: str) -> str:
+    other = {"left": "right", "right": "left", "Left": "Right", "Right": "Left", "LEFT": "RIGHT", "RIGHT": "LEFT"}
+    return SIDES.sub(lambda found: other[found.group()], words)
 
 
 def unpacked(row: Row, folder: Path) -> Path:

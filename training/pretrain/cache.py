@@ -140,6 +140,8 @@ def place_of(
         del asked["style"]  # caches of before there was another keep their names
     if not config.pair_sources:
         del asked["pair_sources"]  # caches that were made before there were any keep their names
+    if not config.mirrored:
+        del asked["mirrored"]
     made = [weights, asked, count, states, SHARD, pipeline.config.dialect]
     made += made_from(pipeline, config, kind, held_out, count)
     digest = hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()[:16]

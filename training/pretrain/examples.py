@@ -26,7 +26,7 @@ from torch import Tensor
 from nsp_core.errors import ConfigError, UnreadableMedia
 from nsp_core.model.vision_language import Prompt
 from nsp_core.types import Frames, Scene, StoryContext
-from training.data.published import Row, frames_of, rows
+from training.data.published import Row, frames_of, in_a_mirror, rows
 from training.grpo.asks import AskConfig, context_of, story_of
 from training.picturebook.rules import step
 from training.picturebook.words import TRAIN_VARIANTS, describe, tell
@@ -54,6 +54,7 @@ class ExampleConfig:
     image_sources: tuple[str, ...] = ()  # NAME:FOLDER of published sets; () is the picture-book world
     video_sources: tuple[str, ...] = ()
     pair_sources: tuple[str, ...] = ()  # pack_pairs:FOLDER of what `launch.py data` made
+    mirrored: bool = False  # every second round through published rows shows them left for right, words and all
 
     def count(self, kind: Kind) -> int:
         return {"image": self.images, "video": self.videos, "next": self.pairs}[kind]
@@ -134,7 +135,8 @@ def real_row(config: ExampleConfig, kind: Kind, number: int) -> Row | None:
     if not sources:
         return None
     there = real_rows(sources, number >= HELD_OUT)
-    row = there[number % HELD_OUT % len(there)]
+    again, at = divmod(number % HELD_OUT, len(there))
+    row = in_a_mirror(there[at]) if config.mirrored and again % 2 else there[at]
     if row.kind != kind:
         wanted, its = ({"next": "pair"}.get(one, one) for one in (kind, row.kind))
         raise ConfigError(f"examples.{wanted}_sources names {row.source}, but that is for {its}_sources: put it there.")

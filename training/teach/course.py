@@ -102,7 +102,7 @@ class Course(StagedObjective):
             os.replace(part, watch.best)
         else:
             self.since += 1
-        if self.since >= PATIENCE and self.step >= watch.steps // 3:
+        if self.since >= PATIENCE and self.step >= watch.steps * 2 // 3:  # while the rate is high looks jump about
             self.why = "the clips that it never learns from did not get better any more"
         watch.look(self.step)
         return figures

@@ -25,6 +25,7 @@ from training.teach.prepare import PAIRS, check_enough, config_of, rows_of
 
 RECIPE = Path(__file__).resolve().parents[1] / "configs" / "starter" / "adapt.yaml"
 APART = "apart"  # the group of clips that are never learnt from
+TURNS = 2  # each clip is learnt from as it is, and in a mirror
 
 
 @dataclass(frozen=True)
@@ -93,8 +94,9 @@ def stage_config(lesson: Lesson, base: Base, found: Material, steps: int, device
     if base.language is None:
         prior = {"prior": ExampleConfig(), "prior_share": 0.0}
     own = ExampleConfig(
-        images=found.pictures,
-        pairs=found.pairs,
+        images=TURNS * found.pictures,
+        pairs=TURNS * found.pairs,
+        mirrored=True,
         held_out=max(found.held_out_pairs, found.held_out_pictures),
         pair_sources=(f"pack_pairs:{place}",) if found.pairs or found.held_out_pairs else (),
         image_sources=(f"pack_images:{place}",) if found.pictures or found.held_out_pictures else (),

@@ -24,7 +24,7 @@ from training.teach.course import LOOKS
 from training.teach.lesson import Lesson
 from training.teach.material import Material, between_looks, gather, stage_config
 
-STEPS = 300  # the recipe's; fewer where the minutes ask for it
+STEPS = 400  # the recipe's; fewer where the minutes ask for it
 LEAST_STEPS = 20
 SHOWN = 3  # held-out clips that are drawn before, underway and after
 UNDERWAY = 2  # times that one of them is drawn underway
@@ -187,7 +187,8 @@ def sentences(
         f"Teaching takes about {plural(max(1, round(minutes)), 'minute')} on {where}: {steps} steps of "
         f"{pace.step:.1f} seconds, measured here just now, and the clips that are drawn to compare. It needs about "
         f"{pace.memory / 1e9:.1f} GB of memory.",
-        f"Clips are seen as the model draws them: {base.width}x{base.height}, {base.seconds:.0f} seconds.",
+        f"Clips are seen as the model draws them: {base.width}x{base.height}, {base.seconds:.0f} seconds; each of them "
+        "in a mirror, too, with left and right exchanged in its words.",
     ]
     if asked is not None and minutes > 1.2 * asked:
         said.append(

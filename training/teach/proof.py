@@ -1,8 +1,13 @@
 """`python launch.py teach proof --out DIR`: is the starter taught a style by 24 clips, and does it keep its old world?
 
 The clips are drawn in the style pack "space", which the starter's generator never saw, written as MP4s with their words
-beside them, and taught as `teach` teaches a person's (`--minutes`). Then stories that were in neither are asked of
-the starter with and without the adapter: the same stories, words and noise, in the new style and in the old one.
+beside them, and taught as `teach` teaches a person's (`--minutes`). As somebody's clips would, they keep to a few
+subjects: the eight events that happen most often, three clips each. Then stories that were in neither are asked of the
+starter with and without the adapter: the same stories, words and noise.
+
+style         the new style, unseen stories that end with an event of these eight
+beyond        the new style, unseen stories that end with any event
+old           the old world, any event
 
 right         the exact judge of that style passes the clip
 nearest       of the renderings of all possible futures, and of none, the told one is nearest to the clip
@@ -20,6 +25,7 @@ import json
 import math
 import sys
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,9 +51,14 @@ from training.teach.events import as_lines, say
 from training.teach.lesson import Lesson, Told
 
 STYLE = "space"
-FIRST = HELD_OUT + 5000  # others than those that anything else is measured on
+FIRST = HELD_OUT + 60_000  # others than those that anything else is measured on
 FIGURES = ("right", "nearest", "continuity", "motion")
-WORLDS = {"style": STYLE, "old": "house"}
+WORLDS = {"style": STYLE, "beyond": STYLE, "old": "house"}
+# the most frequent last events of 3,000 stories of the training split
+SUBJECTS = (
+    *("rain_makes_puddle", "puddle_draws_frog", "seed_sprouts", "wind_douses_candle"),
+    *("bear_arrives", "tree_bears", "bear_sleeps", "apple_falls"),
+)
 BOUND = -0.04  # the old world's lower bound of the difference in right scenes
 SHEET = 10  # cases on the sheet
 
@@ -66,7 +77,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--out", type=Path, required=True, help="where clips, lesson, cases and result are kept")
     parser.add_argument("--clips", type=int, default=24, help="clips of the new style (default: 24)")
     parser.add_argument("--minutes", type=float, default=18.0, help="of teaching (default: 18)")
-    parser.add_argument("--n", type=int, default=100, help="unseen stories of the new style (default: 100)")
+    parser.add_argument("--n", type=int, default=100, help="unseen stories of the new style, of each kind (100)")
     parser.add_argument("--old-n", type=int, default=800, help="stories of the old world (default: 800)")
     parser.add_argument("--within", type=float, default=math.inf, help="minutes after which this piece ends (75)")
     parser.add_argument("--threads", type=int, default=2)
@@ -88,7 +99,7 @@ def proof(args: argparse.Namespace) -> int:
     code = taught(lesson, out / "clips", args.minutes)
     if code:
         return code
-    rows = measured(lesson, out / "cases.jsonl", {"style": args.n, "old": args.old_n}, ends)
+    rows = measured(lesson, out / "cases.jsonl", {"style": args.n, "beyond": args.n, "old": args.old_n}, ends)
     result = result_of(rows, lesson, args)
     with whole_file(out / "result.json") as part:
         part.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
@@ -101,12 +112,17 @@ def proof(args: argparse.Namespace) -> int:
 # -- teaching ---------------------------------------------------------------------------------------------------------
 def write_clips(folder: Path, count: int) -> None:
     """Scenes of training stories, as somebody else would draw them: MP4s, and what happens beside them."""
-    for number in range(count):
-        path = folder / f"clip-{number:02d}.mp4"
+    number, taken = 0, Counter[str]()
+    while taken.total() < count:
+        one, rng = story_of(AskConfig(rules=SUBJECTS), number)
+        number += 1
+        now, event = one.worlds[-2], one.events[-1]
+        if taken[event.rule] > taken.total() // len(SUBJECTS):
+            continue  # there are as many of it as there shall be for now
+        path = folder / f"clip-{taken.total():02d}.mp4"
+        taken[event.rule] += 1
         if path.is_file():
             continue
-        one, rng = story_of(AskConfig(), number)
-        now, event = one.worlds[-2], one.events[-1]
         folder.mkdir(parents=True, exist_ok=True)
         path.with_suffix(".txt").write_text(tell(event, now, rng.choice(TRAIN_VARIANTS)) + "\n", encoding="utf-8")
         write_clip(path, clip(now, event, step(now, event), style=STYLE), 8)
@@ -130,8 +146,9 @@ def taught(lesson: Lesson, clips: Path, minutes: float) -> int:
 
 
 # -- measuring --------------------------------------------------------------------------------------------------------
-def case_of(number: int, style: str) -> Case:
-    one, rng = story_of(AskConfig(), FIRST + number)
+def case_of(number: int, world: str) -> Case:
+    one, rng = story_of(AskConfig(rules=SUBJECTS if world == "style" else ()), FIRST + number)
+    style = WORLDS[world]
     context = context_of(one, HELD_OUT_VARIANTS, rng, style)
     now, event = one.worlds[-2], one.events[-1]
     return Case(context, now, event, tell(event, now, rng.choice(HELD_OUT_VARIANTS)), style)
@@ -150,14 +167,14 @@ def measured(lesson: Lesson, path: Path, counts: dict[str, int], ends: float) ->
     model = Path(lesson.told().model)
     pipelines: dict[str, Any] = {"": open_model(model), adapter.hash: open_model(model)}
     attach(pipelines[adapter.hash], [(adapter, 1.0)])
-    judges = {style: ExactJudge(style) for style in WORLDS.values()}
+    judges = {style: ExactJudge(style) for style in set(WORLDS.values())}
     shown = []
     for world, number in order(counts):
         if time.monotonic() > ends:
             break
         if (world, number) in there:
             continue
-        case = case_of(number, WORLDS[world])
+        case = case_of(number, world)
         drawn = {name: draw(pipeline, case, number) for name, pipeline in pipelines.items()}
         made = [row_of(world, number, name, case, frames, judges[case.style]) for name, frames in drawn.items()]
         with path.open("a", encoding="utf-8") as file:  # both at once, so that no pair is ever half there
@@ -236,13 +253,13 @@ def result_of(rows: list[dict[str, Any]], lesson: Lesson, args: argparse.Namespa
     return {
         **{"clips": args.clips, "threads": args.threads, "minutes": round(seconds / 60, 1), "steps": told.step},
         **{"adapter": lesson.read("adapter/adapter.json"), "ended": told.message},
-        **{"n": counts["style"], "old_n": counts["old"], "style": style, "old": old, "holds": holds},
+        **{"n": counts["style"], "old_n": counts["old"], "stories": counts, **figures, "holds": holds},
     }
 
 
 def table(result: dict[str, Any]) -> str:
     lines = [f"taught on {result['clips']} clips in {result['minutes']} minutes; with the adapter minus without"]
-    for world, count in (("style", result["n"]), ("old", result["old_n"])):
+    for world, count in result["stories"].items():
         lines.append(f"{world}, {count} stories")
         for name, f in result[world].items():
             if f is not None:

@@ -16,7 +16,7 @@ from nsp_core.errors import ConfigError
 
 @dataclass(frozen=True)
 class SourceConfig:
-    path: Path  # a folder, a .tar of WebDataset, a .csv or .jsonl
+    path: Path  # a folder, a .tar of WebDataset, a .csv, .jsonl or .parquet
     licence: str = "unknown"  # of rows that do not name their own
     name: str = ""  # "": the path's
 

@@ -154,7 +154,7 @@ def plan(args: argparse.Namespace) -> int:
 
 def asked(args: argparse.Namespace) -> tuple[Path, list[str]]:
     if not args.what:
-        raise UserError("Say what to read: a config (YAML), a folder, a .tar, a .csv or a .jsonl.")
+        raise UserError("Say what to read: a config (YAML), a folder, a .tar, a .csv, .jsonl or .parquet.")
     return Path(args.what[0]), list(args.what[1:])
 
 

@@ -32,7 +32,8 @@ from training.data.store import Result, Store
 
 log = logging.getLogger(__name__)
 TOGETHER = 32  # outcomes a transaction; at least one a second
-INHERITED = ("path", "member", "offset", "size", "source", "licence", "group", "name")  # of a source by its clips
+# of a source by its clips
+INHERITED = ("path", "member", "offset", "size", "place", "source", "licence", "group", "name")
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,8 @@ class Run:
         sources, self.found.left_out = ingest(config.sources, self.store, config.run.part)
         if not sources:
             where = ", ".join(str(source.path) for source in config.sources)
-            raise ConfigError(f"There is no picture or film in {where}; give a folder with some.")
+            why = next((f" ({name}: {reason})" for name, reason in self.found.left_out), "")
+            raise ConfigError(f"There is no picture or film in {where}{why}; give a folder with some.")
         self.marks = {row.id: mark_of(row) for row in sources}
         there = self.through([probe.stage(config.clip)], sources, self.found.sources)
         films = self.through([split.stage(config, folder)], there, self.found.sources)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from nsp_core.content import THRESHOLD
 from nsp_core.errors import ConfigError
 
 
@@ -71,6 +72,15 @@ class QualityConfig:
     least_sharpness: float = 20.0  # variance of the Laplacian of the middle frame, at the clip's size
     duplicate_bits: int = 6  # of 64 in which two pictures may differ and count as the same; -1: look for none
     banned_words: tuple[str, ...] = ()  # a caption with one of these drops its clip
+    content: Literal["none", "frames"] = "none"  # frames: a classifier looks at some of each clip; what it lets through
+    content_threshold: float = THRESHOLD  # was never tested. Of the highest frame, 0 to 1; one at it is left out
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.content_threshold <= 1.0:
+            raise ConfigError(
+                f"quality.content_threshold is above 0 and at most 1, got {self.content_threshold:g}: choose 0.8, "
+                "and quality.content=none to go without the filter."
+            )
 
 
 @dataclass(frozen=True)

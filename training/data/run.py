@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from nsp_core.errors import ConfigError
-from training.data import caption, duplicates, latents, precede, probe, quality, render, split, verify
+from training.data import caption, content, duplicates, latents, precede, probe, quality, render, split, verify
 from training.data.config import DataConfig
 from training.data.engine import Executor, Stage, run_stage
 from training.data.ingest import ingest, mark_of
@@ -64,7 +64,7 @@ class Curated:
 
 def reached(ended: Ended, stage: str) -> bool:
     """It passed `stage` (it may have ended behind it)."""
-    names = ["quality", "duplicates", "render", "caption"]
+    names = ["quality", "duplicates", "look", "content", "render", "caption"]
     return ended.stage not in names or (ended.status == "ok" and names.index(ended.stage) >= names.index(stage))
 
 
@@ -72,7 +72,8 @@ Watch = Callable[[str, int, int], Any]  # stage, outcomes so far, of how many; r
 
 
 def curate(config: DataConfig, folder: Path, watch: Watch | None = None, retry: bool = False) -> Curated:
-    """Raises ConfigError for a config that cannot work."""
+    """Raises ConfigError for a config that cannot work, ModelUnavailable without the content filter that it wants."""
+    content.check(config)
     folder.mkdir(parents=True, exist_ok=True)
     store = Store(folder / "state.db")
     executor = executor_of(config)
@@ -130,6 +131,7 @@ class Run:
                 copy = copies[clip.id]
                 self.found.clips.append(Ended(clip.with_values(copy.values), "duplicates", copy.status, copy.reason))
         clips = [clip for clip in clips if clip.id not in copies]
+        clips = self.looked_at(clips)
         clips = self.with_hand(self.through([render.stage(config, folder)], clips, self.found.clips))
         clips = self.through([caption.stage(config, folder)], clips, self.found.clips)
         if config.latents.model is not None:
@@ -214,6 +216,13 @@ class Run:
                 yield from batch
                 batch, told = [], time.monotonic()
             self.watch(stage.name, number, len(rows))
+
+    def looked_at(self, clips: list[Row]) -> list[Row]:
+        """The content filter only takes away: nothing behind it is done again because it was switched on."""
+        before = {clip.id: self.marks[clip.id] for clip in clips}
+        clips = self.through(content.stages(self.config, self.folder), clips, self.found.clips)
+        self.marks |= {clip.id: before[clip.id] for clip in clips}
+        return clips
 
     def children(self, film: Row) -> Iterable[Row]:
         """A film's clips, with what they need of it. Words that came with the film are those of its only clip."""

@@ -24,12 +24,12 @@ class SourceConfig:
 
 @dataclass(frozen=True)
 class SplitConfig:
-    detector: Literal["adaptive", "content", "transnet", "none"] = "adaptive"  # of PySceneDetect
-    threshold: float = 3.0  # content: 27
+    detector: Literal["adaptive", "content", "transnet", "none"] = "adaptive"  # of PySceneDetect, or TransNetV2
+    threshold: float = 3.0  # content: 27; transnet: below 1, and 1 or more counts as its own 0.5
     least_change: float = 15.0
     shortest_shot: float = 0.6  # seconds
     width: int = 256  # pixels of the frames that are compared
-    model: Path | None = None  # transnet: its weights as ONNX, which PySceneDetect does not bring
+    model: Path | None = None  # transnet: its weights for PyTorch; None: those of `launch.py data weights`
 
 
 @dataclass(frozen=True)

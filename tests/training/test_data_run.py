@@ -263,12 +263,6 @@ def test_every_layout_gives_the_same_film_once(tmp_path):
     store.close()
 
 
-def test_parquet_is_refused_with_the_way_to_convert_it(tmp_path):
-    (tmp_path / "train-0.parquet").write_bytes(b"PAR1")
-    with pytest.raises(ConfigError, match=r"metadata\.jsonl.*pyarrow"):
-        ingest((SourceConfig(tmp_path / "train-0.parquet"),), Store(None))
-
-
 def test_parts_share_out_whole_films(tmp_path):
     for number in range(12):
         Image.fromarray(np.full((80, 80, 3), 10 * number, np.uint8)).save(tmp_path / f"{number}.png")

@@ -11,24 +11,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from nsp_core.content import THRESHOLD
 from nsp_core.errors import ConfigError
 
 
 @dataclass(frozen=True)
 class SourceConfig:
-    path: Path  # a folder, a .tar of WebDataset, a .csv or .jsonl
+    path: Path  # a folder, a .tar of WebDataset, a .csv, .jsonl or .parquet
     licence: str = "unknown"  # of rows that do not name their own
     name: str = ""  # "": the path's
 
 
 @dataclass(frozen=True)
 class SplitConfig:
-    detector: Literal["adaptive", "content", "transnet", "none"] = "adaptive"  # of PySceneDetect
-    threshold: float = 3.0  # content: 27
+    detector: Literal["adaptive", "content", "transnet", "none"] = "adaptive"  # of PySceneDetect, or TransNetV2
+    threshold: float = 3.0  # content: 27; transnet: below 1, and 1 or more counts as its own 0.5
     least_change: float = 15.0
     shortest_shot: float = 0.6  # seconds
     width: int = 256  # pixels of the frames that are compared
-    model: Path | None = None  # transnet: its weights as ONNX, which PySceneDetect does not bring
+    model: Path | None = None  # transnet: its weights for PyTorch; None: those of `launch.py data weights`
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,15 @@ class QualityConfig:
     least_sharpness: float = 20.0  # variance of the Laplacian of the middle frame, at the clip's size
     duplicate_bits: int = 6  # of 64 in which two pictures may differ and count as the same; -1: look for none
     banned_words: tuple[str, ...] = ()  # a caption with one of these drops its clip
+    content: Literal["none", "frames"] = "none"  # frames: a classifier looks at some of each clip; what it lets through
+    content_threshold: float = THRESHOLD  # was never tested. Of the highest frame, 0 to 1; one at it is left out
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.content_threshold <= 1.0:
+            raise ConfigError(
+                f"quality.content_threshold is above 0 and at most 1, got {self.content_threshold:g}: choose 0.8, "
+                "and quality.content=none to go without the filter."
+            )
 
 
 @dataclass(frozen=True)

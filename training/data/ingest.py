@@ -1,15 +1,16 @@
-"""Where rows come from: folders, tars of WebDataset, tables (CSV, JSONL), Hugging Face's layout, published sets.
+"""Where rows come from: folders, tars of WebDataset, tables (CSV, JSONL, Parquet), the Hub's layouts, published sets.
 
 | what is given | rows | words, licence, film |
 | a folder | every picture and film below it | NAME.txt or NAME.json beside it |
-| a folder with metadata.csv or metadata.jsonl (Hugging Face) | its `file_name`s | its other columns |
+| a folder with metadata.csv, .jsonl or .parquet (Hugging Face) | its `file_name`s | its other columns |
+| a .parquet, or a folder with some (the Hub's data/train-00000-of-00001.parquet) | its paths, or its bytes | the same |
 | a .tar, or a folder of them (WebDataset) | its pictures and films | KEY.txt, KEY.json |
 | a .csv or .jsonl | its paths, absolute or beside the table | its other columns |
 | NAME:FOLDER (vidgen, openvid, openhumanvid, blip3o) | as training.data.published reads them | the set's captions |
 
 Columns: file_name, path, video, image (the first that is there); caption or text; licence or license; group (what
-belongs together, such as the film that clips are from: it is kept apart as a whole). Parquet is refused with
-a word on how to convert it.
+belongs together, such as the film that clips are from: it is kept apart as a whole). Parquet has these or one struct
+{bytes, path} (the features Image and Video); a file that it names lies beside it or in the folder above.
 A row's id is the hash of the bytes. Knows nothing of what is in the files.
 """
 
@@ -22,7 +23,8 @@ import logging
 import os
 import stat
 import tarfile
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -30,8 +32,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from nsp_core.errors import ConfigError, UnreadableMedia
-from training.data import published
+from training.data import parquet, published
 from training.data.config import SourceConfig
+from training.data.parquet import EMPTY, Place
 from training.data.place import opened
 from training.data.rows import Row, digest, hash_of_file, share_of
 from training.data.store import Store
@@ -43,24 +46,24 @@ ENDINGS = {
     *(".jpg", ".jpeg", ".png", ".webp", ".heic", ".avif", ".tif", ".tiff", ".bmp"),
 }
 PATHS = ("file_name", "path", "video", "image", "video_path", "media_path")
-TABLES = ("metadata.csv", "metadata.jsonl")
-PARQUET = (
-    "Write its rows into a metadata.jsonl beside the films: pandas.read_parquet(FILE).to_json('metadata.jsonl', "
-    "orient='records', lines=True), which needs pyarrow."
-)
+TABLES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
+TOLD = ("caption", "text", "licence", "license", "group")  # columns, beside the one of the file
 HASHING = 4  # files at once
 UNREAD = ""
 
 
 @dataclass(frozen=True)
 class Found:
-    """A file before it has been read. `about`: caption, licence, group, as far as they are told."""
+    """A file before it has been read. `about`: caption, licence, group, as far as they are told. `place`: of bytes in a
+    row of Parquet. `fault`: why it is none."""
 
     path: Path
     about: dict[str, Any] = field(default_factory=dict)
     member: str | None = None
     offset: int | None = None
     size: int | None = None
+    place: Place | None = None
+    fault: str = ""
 
 
 def ingest(sources: tuple[SourceConfig, ...], store: Store, part: str = "") -> tuple[list[Row], list[tuple[str, str]]]:
@@ -71,19 +74,24 @@ def ingest(sources: tuple[SourceConfig, ...], store: Store, part: str = "") -> t
     wanted = part_of(part)
     for source in sources:
         found = list(listed(source))
-        marks = [hash_of(one, kept, read=False) for one in found]
-        new = [number for number, (_, mark) in enumerate(marks) if mark == UNREAD]
+        marks = [(None, None) if one.fault else hash_of(one, kept, read=False) for one in found]
+        new = together([number for number, (_, mark) in enumerate(marks) if mark == UNREAD], found)
         with ThreadPoolExecutor(HASHING) as pool:  # hashing lets other threads run
-            made = pool.map(partial(hash_of, kept=kept), [found[number] for number in new])
-            for number, one_mark in zip(new, made, strict=True):
-                marks[number] = one_mark
+            made = pool.map(partial(hashes_of, kept=kept), [[found[number] for number in some] for some in new])
+            for numbers, lines in zip(new, made, strict=True):
+                for number, one_mark in zip(numbers, lines, strict=True):
+                    marks[number] = one_mark
         fresh = [line for line, _ in marks if line is not None]
         if fresh:
             store.put_hashes(fresh)
         for one, (_, mark) in zip(found, marks, strict=True):
             name = one.member or one.path.name
-            if mark is None:
-                left_out.append((name, "its file is not there"))
+            if one.fault:
+                left_out.append((name, one.fault))
+            elif mark is None:
+                left_out.append((name, "its file is not there" if one.place is None else "its row cannot be read"))
+            elif mark == EMPTY:
+                left_out.append((name, "its row holds no bytes"))
             elif mark[:16] in rows:
                 left_out.append((name, "the same file stands in the sources twice"))
             elif wanted(str(one.about.get("group") or mark[:16])):
@@ -97,6 +105,8 @@ def row_of(one: Found, source: SourceConfig, mark: str) -> Row:
         values |= {"member": one.member}
     if one.offset is not None:
         values |= {"offset": one.offset, "size": one.size}
+    if one.place is not None:
+        values |= {"place": [*one.place]}
     values |= {"source": source.name or source.path.name, "licence": str(one.about.get("licence") or source.licence)}
     values |= {"group": str(one.about.get("group") or mark[:16]), "given": str(one.about.get("caption") or "").strip()}
     return Row(mark[:16], "source", "", values)
@@ -116,13 +126,35 @@ def part_of(part: str) -> Any:
     return lambda group: int(share_of(group) * int(of)) == int(number) - 1
 
 
-def hash_of(
-    one: Found, kept: dict[str, tuple[int, int, str]], read: bool = True
-) -> tuple[tuple[str, int, int, str] | None, str | None]:
-    """(the line to keep when it is new, the hash); a file that was not changed is not read again."""
+Kept = dict[str, tuple[int, int, str]]  # as the store has it
+Marked = tuple[tuple[str, int, int, str] | None, str | None]  # the line to keep when it is new, the hash
+
+
+def together(numbers: Sequence[int], found: Sequence[Found]) -> list[list[int]]:
+    """What one pass hashes: a file, or all new rows of a Parquet file."""
+    packed: dict[Path, list[int]] = defaultdict(list)
+    for number in numbers:
+        if found[number].place is not None:
+            packed[found[number].path].append(number)
+    return [[number] for number in numbers if found[number].place is None] + list(packed.values())
+
+
+def hashes_of(some: Sequence[Found], kept: Kept) -> list[Marked]:
+    if some[0].place is None:
+        return [hash_of(one, kept) for one in some]
+    try:
+        marks = parquet.hashes(some[0].path, {one.place for one in some if one.place is not None})
+    except UnreadableMedia as error:
+        log.warning("%s: %s", some[0].path, error)
+        marks = {}
+    return [hash_of(one, kept, made=marks.get(one.place or Place(0, 0, ""))) for one in some]
+
+
+def hash_of(one: Found, kept: Kept, read: bool = True, made: str | None = None) -> Marked:
+    """A file that was not changed is not read again; `made`: the hash of a row of Parquet, None where it has none."""
     try:
         state = one.path.stat()
-    except OSError:
+    except (OSError, ValueError):  # such as a name with a zero byte in it
         return None, None
     if not stat.S_ISREG(state.st_mode):
         return None, None
@@ -132,6 +164,8 @@ def hash_of(
         return None, known[2]
     if not read:
         return None, UNREAD
+    if one.place is not None:
+        return (None, None) if made is None else ((name, state.st_size, state.st_mtime_ns, made), made)
     try:
         mark = hash_of_file(one.path) if one.member is None else hash_of_member(one)
     except (OSError, UnreadableMedia) as error:
@@ -158,7 +192,10 @@ def listed(source: SourceConfig) -> Iterator[Found]:
     path = source.path.expanduser()
     if path.is_dir():
         table = next((path / name for name in TABLES if (path / name).is_file()), None)
-        yield from of_table(table) if table is not None else of_folder(path)
+        if table is None:
+            yield from of_folder(path)
+        else:
+            yield from of_parquet(table) if table.suffix == ".parquet" else of_table(table)
     elif path.suffix.lower() == ".tar" and path.is_file():
         yield from of_tar(path)
     elif path.suffix.lower() in (".csv", ".jsonl") and path.is_file():
@@ -166,18 +203,22 @@ def listed(source: SourceConfig) -> Iterator[Found]:
     elif path.suffix.lower() in ENDINGS and path.is_file():
         texts = {str(p) for p in (path.with_suffix(".json"), path.with_suffix(".txt")) if p.is_file()}
         yield Found(path, beside(path, texts))
-    elif path.suffix.lower() == ".parquet":
-        raise ConfigError(f"{path.name} is not read as it is. {PARQUET}")
+    elif path.suffix.lower() == ".parquet" and path.is_file():
+        yield from of_parquet(path)
     else:
-        raise ConfigError(f"There is nothing to read at {path}; give a folder, a .tar, a .csv or a .jsonl.")
+        raise ConfigError(f"There is nothing to read at {path}; give a folder, a .tar, a .csv, .jsonl or .parquet.")
 
 
 def of_folder(folder: Path) -> Iterator[Found]:
     names = [os.path.join(where, name) for where, _, some in os.walk(folder) for name in some]
     texts = {name for name in names if name.endswith((".json", ".txt"))}
-    for name in sorted(names, key=lambda name: name.split(os.sep)):
+    names.sort(key=lambda name: name.split(os.sep))
+    rows = [one for name in names if name.lower().endswith(".parquet") for one in of_parquet(Path(name), apart=False)]
+    yield from rows
+    taken = {str(one.path) for one in rows}  # with the words of their rows
+    for name in names:
         ending = os.path.splitext(name)[1].lower()
-        if ending in ENDINGS:
+        if ending in ENDINGS and name not in taken:
             path = Path(name)
             yield Found(path, beside(path, texts) if texts else {})
         elif ending == ".tar":
@@ -205,6 +246,8 @@ def told(text: str) -> dict[str, Any]:
 def named(line: dict[str, Any]) -> dict[str, Any]:
     """A table's line by our names."""
     caption, licence = line.get("caption") or line.get("text"), line.get("licence") or line.get("license")
+    if isinstance(caption, list):  # several of one picture
+        caption = next((one for one in caption if one), None)
     return {"caption": caption, "licence": licence, "group": line.get("group")}
 
 
@@ -249,6 +292,30 @@ def of_table(path: Path) -> Iterator[Found]:
                     f"Line {number} of {path.name} names no file; one of the columns {', '.join(PATHS)} is needed."
                 )
             yield Found(path.parent / where, named(line))
+
+
+def of_parquet(path: Path, apart: bool = True) -> Iterator[Found]:
+    """Raises ConfigError without pyarrow; inside a folder (`apart` False) that is said of the file only."""
+    try:
+        for line in parquet.lines(path, PATHS, TOLD):
+            if line.fault:
+                yield Found(path, fault=line.fault)
+            elif line.place is None:
+                yield Found(file_of(path, line.path), named(dict(line.about)))
+            else:
+                inside = "".join(c for c in line.path if c.isprintable())[-100:].replace("\\", "/").rpartition("/")[2]
+                member = f"{path.stem}/{line.place.group}-{line.place.row}/{inside}".rstrip("/")
+                yield Found(path, named(dict(line.about)), member, place=line.place)
+    except ConfigError as error:
+        if apart:
+            raise
+        yield Found(path, fault=str(error))
+
+
+def file_of(table: Path, where: str) -> Path:
+    """Beside the table, or above it: the Hub has data/train-00000-of-00001.parquet and the films elsewhere."""
+    beside, above = table.parent / where, table.parent.parent / where
+    return above if not beside.exists() and above.exists() else beside
 
 
 def of_published(name: str, folder: Path) -> Iterator[Found]:

@@ -1,8 +1,9 @@
-"""`python launch.py data run|demo|captions|plan`: raw films and pictures become pairs of a scene and what comes next.
+"""`python launch.py data run|demo|captions|plan|weights`: raw films become pairs of a scene and what comes next.
 
 run CONFIG|FOLDER --out DIR goes through every stage and leaves DIR/pack, DIR/report.html and a sheet for people
 (DIR/captions.csv and .html); the same command goes on where it was stopped. demo FOLDER is the same with what is here
 without a network. captions DIR FILE takes a filled-in sheet back. plan says what millions of clips would cost.
+weights gets TransNetV2's, once, for split.detector=transnet.
 Overrides are key=value, as in `train`.
 """
 
@@ -26,6 +27,7 @@ from training.data.pack import pack
 from training.data.report import dollars, write_report
 from training.data.run import Curated, curate, outcome_counts
 from training.data.sheet import keep_words, read_words, write_sheets
+from training.data.shots import get_weights
 from training.data.starter import OUTSIDE
 
 HONEST = """\
@@ -152,9 +154,17 @@ def plan(args: argparse.Namespace) -> int:
     return print_plan(args.clips, args.rates, args.json)
 
 
+def weights(args: argparse.Namespace) -> int:  # noqa: ARG001
+    path, fresh = get_weights()
+    print(
+        f"The weights of TransNetV2 are {'now' if fresh else 'already'} in {path}: split.detector=transnet uses them."
+    )
+    return 0
+
+
 def asked(args: argparse.Namespace) -> tuple[Path, list[str]]:
     if not args.what:
-        raise UserError("Say what to read: a config (YAML), a folder, a .tar, a .csv or a .jsonl.")
+        raise UserError("Say what to read: a config (YAML), a folder, a .tar, a .csv, .jsonl or .parquet.")
     return Path(args.what[0]), list(args.what[1:])
 
 
@@ -187,6 +197,7 @@ TASKS: dict[str, Callable[[argparse.Namespace], int]] = {
     "demo": demo,
     "captions": captions,
     "plan": plan,
+    "weights": weights,
 }
 
 if __name__ == "__main__":

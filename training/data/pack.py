@@ -28,7 +28,7 @@ from training.data.rows import Row, hash_of_file, share_of
 FORMAT = 1
 TOLD = (
     *("source", "licence", "group", "name", "shot", "window", "start", "end", "frames", "sha256", "captioned_by"),
-    *("motion", "brightness", "sharpness", "text", "still", "vae"),
+    *("motion", "brightness", "sharpness", "text", "still", "vae", "content"),
 )
 
 

@@ -1,4 +1,5 @@
-"""Where a source row's bytes are: a file, or a member of a tar that is unpacked for as long as it is needed."""
+"""Where a source row's bytes are: a file, or a part of a tar or of a Parquet file that is unpacked for as long as it is
+needed."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from nsp_core.errors import UnreadableMedia
-from training.data import published
+from training.data import parquet, published
 from training.data.published import unpacked
 from training.data.rows import Row
 
@@ -23,6 +24,11 @@ def opened(row: Row) -> Iterator[Path]:
         yield path
         return
     with tempfile.TemporaryDirectory(prefix="whatnext-data-") as folder:
+        if "place" in row.values:
+            target = Path(folder) / path.name
+            parquet.unpack(path, parquet.Place(*row.values["place"]), target)
+            yield target
+            return
         if "offset" not in row.values:  # in a published set's zip
             yield unpacked(published.Row("", "", "", "video", path, str(member)), Path(folder))
             return

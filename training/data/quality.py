@@ -47,10 +47,11 @@ def check(rows: Sequence[Row], clip: ClipConfig, quality: QualityConfig) -> list
 
 
 def stage(clip: ClipConfig, quality: QualityConfig) -> Stage:
+    thresholds = {name: value for name, value in vars(quality).items() if not name.startswith("content")}
     return Stage(
         "quality",
         "clip",
         partial(check, clip=clip, quality=quality),
-        digest("quality", VERSION, vars(quality), clip.least_frames),
+        digest("quality", VERSION, thresholds, clip.least_frames),
         batch_size=256,
     )

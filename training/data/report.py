@@ -10,20 +10,21 @@ from typing import Any
 
 import numpy as np
 
+from nsp_core.content import SAMPLES as FRAMES_SEEN
 from nsp_core.media.write import whole_file
 from training.data.rows import Row
 from training.data.run import Curated, Ended, outcome_counts
 from training.data.sheet import thumbnail
 
 SAMPLES = 12
-MEASURED = ("motion", "brightness", "sharpness", "text", "still", "bars")
+MEASURED = ("motion", "brightness", "sharpness", "text", "still", "bars", "content")
 _ROWS = "<tr>{}</tr>"
 
 
 def write_report(found: Curated, manifest: dict[str, Any], folder: Path) -> Path:
     path = folder / "report.html"
-    parts = [_HEAD, summary(found, manifest), reasons(found), histograms(found), samples(found, folder)]
-    parts += [licences(manifest), cost(found), "</main></html>\n"]
+    parts = [_HEAD, summary(found, manifest), reasons(found), looked(found, manifest), histograms(found)]
+    parts += [samples(found, folder), licences(manifest), cost(found), "</main></html>\n"]
     with whole_file(path) as partial:
         partial.write_text("".join(parts), encoding="utf-8")
     return path
@@ -66,6 +67,22 @@ def reasons(found: Curated) -> str:
     return "<h2>What was left out, and why</h2>" + (
         table(("what", "stage", "status", "reason", "how many"), lines) if lines else "<p>Nothing.</p>"
     )
+
+
+def looked(found: Curated, manifest: dict[str, Any]) -> str:
+    """Whether the content filter ran, and what that is worth."""
+    quality = manifest["config"]["quality"]
+    if quality["content"] == "none":
+        said = "It did not run: nothing has looked at whether these pictures are for everybody."
+    else:
+        seen = sum("content" in e.row.values for e in found.clips)
+        left_out = sum(e.stage == "content" for e in found.clips)
+        said = (
+            f"A classifier (open-nsfw) looked at up to {FRAMES_SEEN} frames of each of {seen} clips and left out "
+            f"{left_out}, at or above {quality['content_threshold']:g}. Its threshold was measured on safe pictures "
+            "only and what it lets through was never tested: it promises nothing about the others."
+        )
+    return f"<h2>Content filter</h2><p>{said}</p>"
 
 
 def histograms(found: Curated) -> str:

@@ -21,18 +21,20 @@ from pathlib import Path
 from typing import Any
 
 from nsp_core.errors import ConfigError
-from training.data import caption, duplicates, latents, precede, probe, quality, render, split, verify
+from training.data import caption, content, duplicates, latents, precede, probe, quality, render, split, verify
 from training.data.config import DataConfig
 from training.data.engine import Executor, Stage, run_stage
 from training.data.ingest import ingest, mark_of
 from training.data.local import Inline, Local
 from training.data.pairs import shot_pairs, written_pairs
 from training.data.rows import Row, digest
+from training.data.shots import weights_of
 from training.data.store import Result, Store
 
 log = logging.getLogger(__name__)
 TOGETHER = 32  # outcomes a transaction; at least one a second
-INHERITED = ("path", "member", "offset", "size", "source", "licence", "group", "name")  # of a source by its clips
+# of a source by its clips
+INHERITED = ("path", "member", "offset", "size", "place", "source", "licence", "group", "name")
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Curated:
 
 def reached(ended: Ended, stage: str) -> bool:
     """It passed `stage` (it may have ended behind it)."""
-    names = ["quality", "duplicates", "render", "caption"]
+    names = ["quality", "duplicates", "look", "content", "render", "caption"]
     return ended.stage not in names or (ended.status == "ok" and names.index(ended.stage) >= names.index(stage))
 
 
@@ -71,7 +73,10 @@ Watch = Callable[[str, int, int], Any]  # stage, outcomes so far, of how many; r
 
 
 def curate(config: DataConfig, folder: Path, watch: Watch | None = None, retry: bool = False) -> Curated:
-    """Raises ConfigError for a config that cannot work."""
+    """Raises ConfigError for a config that cannot work, ModelUnavailable without the content filter that it wants."""
+    content.check(config)
+    if config.split.detector == "transnet":
+        weights_of(config.split)  # says at once what it lacks
     folder.mkdir(parents=True, exist_ok=True)
     store = Store(folder / "state.db")
     executor = executor_of(config)
@@ -115,7 +120,8 @@ class Run:
         sources, self.found.left_out = ingest(config.sources, self.store, config.run.part)
         if not sources:
             where = ", ".join(str(source.path) for source in config.sources)
-            raise ConfigError(f"There is no picture or film in {where}; give a folder with some.")
+            why = next((f" ({name}: {reason})" for name, reason in self.found.left_out), "")
+            raise ConfigError(f"There is no picture or film in {where}{why}; give a folder with some.")
         self.marks = {row.id: mark_of(row) for row in sources}
         there = self.through([probe.stage(config.clip)], sources, self.found.sources)
         films = self.through([split.stage(config, folder)], there, self.found.sources)
@@ -128,6 +134,7 @@ class Run:
                 copy = copies[clip.id]
                 self.found.clips.append(Ended(clip.with_values(copy.values), "duplicates", copy.status, copy.reason))
         clips = [clip for clip in clips if clip.id not in copies]
+        clips = self.looked_at(clips)
         clips = self.with_hand(self.through([render.stage(config, folder)], clips, self.found.clips))
         clips = self.through([caption.stage(config, folder)], clips, self.found.clips)
         if config.latents.model is not None:
@@ -212,6 +219,13 @@ class Run:
                 yield from batch
                 batch, told = [], time.monotonic()
             self.watch(stage.name, number, len(rows))
+
+    def looked_at(self, clips: list[Row]) -> list[Row]:
+        """The content filter only takes away: nothing behind it is done again because it was switched on."""
+        before = {clip.id: self.marks[clip.id] for clip in clips}
+        clips = self.through(content.stages(self.config, self.folder), clips, self.found.clips)
+        self.marks |= {clip.id: before[clip.id] for clip in clips}
+        return clips
 
     def children(self, film: Row) -> Iterable[Row]:
         """A film's clips, with what they need of it. Words that came with the film are those of its only clip."""

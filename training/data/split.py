@@ -28,8 +28,8 @@ from training.data.engine import Stage
 from training.data.film import Film, Look, Scaler
 from training.data.place import opened
 from training.data.probe import said_of
-from training.data.rows import Outcome, Row, digest
-from training.data.shots import FLAGS, Shots, cuts_by_network, small_size
+from training.data.rows import Outcome, Row, digest, hash_of_file
+from training.data.shots import FLAGS, Shots, cuts_by_network, small_size, weights_of
 
 VERSION = 1
 SLACK = 1e-4
@@ -143,7 +143,7 @@ def walk(film: Film, look: Look, split: SplitConfig, target: Walk) -> list[int]:
     """All frames through shot detection into `target`; the numbers of the frames that begin a shot."""
     width, height = small_size(look.width, look.height, split.width)
     shrink = Scaler(film, look, width, height, "bgr24", crop=False, flags=FLAGS, matrix=False)
-    known = cuts_by_network(film.path, split) if split.detector == "transnet" else None
+    known = cuts_by_network(film.path, split, look.fps) if split.detector == "transnet" else None
     shots = Shots(split, look.fps, known)
     cuts: set[int] = set()
     waiting: deque[tuple[Any, Any]] = deque()
@@ -233,12 +233,19 @@ def geometry(c: ClipConfig) -> tuple[Any, ...]:
 
 
 def stage(config: DataConfig, folder: Path) -> Stage:
+    """Raises ConfigError where the detector's weights are missing."""
     c, s = config.clip, config.split
     settings = [vars(s), geometry(c), c.frames, c.least_frames, c.windows, c.image_side, c.jpeg, config.quality.black]
+    work: Any = partial(split_films, config=config, folder=folder)
+    if s.detector == "transnet":
+        from training.data.transnet import before_limits
+
+        work = partial(before_limits, then=work)
+        settings.append(hash_of_file(weights_of(s)))
     return Stage(
         "split",
         "source",
-        partial(split_films, config=config, folder=folder),
+        work,
         digest("split", VERSION, settings),
         timeout=config.run.timeout,
         memory=config.run.memory,

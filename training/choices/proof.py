@@ -237,7 +237,9 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         if not lesson.is_file():
             made = teach(pipeline, path, folder, name=f"person {number}", config=config)
             lesson.write_text(json.dumps(made.plain(), indent=1) + "\n", encoding="utf-8")
-        lessons[str(number)] = {**json.loads(lesson.read_text(encoding="utf-8")), "taste": who.plain()}
+        said = json.loads(lesson.read_text(encoding="utf-8"))
+        del said["adapter"]  # where it lies is nobody's business
+        lessons[str(number)] = {**said, "taste": who.plain()}
         before = [rows.answer(pipeline, "before", c, arguments.seed, c.number < arguments.drawn, None) for c in every]
         if (folder / "adapter").is_dir():
             attach(pipeline, [(read(folder / "adapter"), 1.0)])

@@ -80,10 +80,11 @@ class Course(StagedObjective):
         if self.why:
             raise Enough(self.why)
         value, figures = super().loss(batch, generator)
-        one = float(value.detach())
-        self.mean = one if math.isnan(self.mean) else 0.95 * self.mean + 0.05 * one
+        if batch["kind"] != "prior":  # what it is to learn; beside it, the old world's loss is small from the beginning
+            one = float(value.detach())
+            self.mean = one if math.isnan(self.mean) else 0.9 * self.mean + 0.1 * one
         self.step += 1
-        if self.step % watch.every == 0:
+        if self.step % watch.every == 0 and not math.isnan(self.mean):
             self._row(None)
         return value, figures
 
@@ -146,7 +147,8 @@ class Course(StagedObjective):
         watch = self._watch()
         taken = self.step - self._first
         pace = self._seconds() / taken if taken else 0.0
-        row: dict[str, Any] = {"step": self.step, "steps": watch.steps, "loss": round(self.mean, 5)}
+        mean = self.mean if held_out is None or not math.isnan(self.mean) else held_out
+        row: dict[str, Any] = {"step": self.step, "steps": watch.steps, "loss": round(mean, 5)}
         row |= {"held_out": None if held_out is None else round(held_out, 5)}
         row |= {"seconds": round(watch.before + (self._seconds() if taken else 0.0), 1)}
         row |= {"seconds_left": round(pace * (watch.steps - self.step), 1) if taken else None}

@@ -78,13 +78,13 @@ def opened(path: Path) -> Weights:
     """Tensors by name, read without running anything. Raises ConfigError for what is none of TransNetV2's."""
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
-        shape = tuple(found["cls_layer1.weight"].shape)
+        if len(found["cls_layer1.weight"]) != 1:
+            raise ValueError("its last layer is another one's")
     except Exception as error:  # whatever a foreign file makes unpickling raise
         raise ConfigError(
             f"split.model {path.name} holds no weights of TransNetV2 for PyTorch ({type(error).__name__}); leave it "
             "empty and get them with python launch.py data weights."
         ) from error
-    assert shape[0] == 1
     return {name: value.float() for name, value in found.items() if value.is_floating_point()}
 
 

@@ -106,7 +106,8 @@ def proof(args: argparse.Namespace) -> int:
     say(table(result))
     if args.json:
         say(json.dumps(result))
-    return 0 if result["n"] >= args.n and result["old_n"] >= args.old_n else 75
+    wanted = {"style": args.n, "beyond": args.n, "old": args.old_n}
+    return 0 if all(result["stories"][world] >= count for world, count in wanted.items()) else 75
 
 
 # -- teaching ---------------------------------------------------------------------------------------------------------

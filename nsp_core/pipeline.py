@@ -27,6 +27,7 @@ from nsp_core.judges import Verdict
 from nsp_core.language import Language
 from nsp_core.latents import Geometry, check_geometry, denormalise, first_seen, from_target, normalise
 from nsp_core.memory import ends, last_seen, words_of
+from nsp_core.model.convolution import by_onednn
 from nsp_core.model.quick import Quick, one_run
 from nsp_core.model.velocity import predict_velocity
 from nsp_core.model.vision_language import Prompt, Written, prepare, query_states, write
@@ -307,13 +308,15 @@ class NextScenePipeline(DiffusionPipeline, LTXVideoLoraLoaderMixin):
     def encode(self, frames: Frames) -> Tensor:
         """(T, H, W, 3) uint8 -> (1, C, F, h, w), normalised."""
         x = torch.from_numpy(np.ascontiguousarray(frames)).permute(3, 0, 1, 2)[None].to(self.vae.device, self.vae.dtype)
-        latents = self.vae.encode(x / 127.5 - 1).latent_dist.mode()
+        with by_onednn(self.vae):
+            latents = self.vae.encode(x / 127.5 - 1).latent_dist.mode()
         return normalise(latents.float(), self.vae.latents_mean.float(), self.vae.latents_std.float())
 
     def decode(self, latents: Tensor) -> Frames:
         """(1, C, F, h, w), normalised -> (T, H, W, 3) uint8."""
         raw = denormalise(latents, self.vae.latents_mean.float(), self.vae.latents_std.float())
-        y = self.vae.decode(raw.to(self.vae.dtype)).sample[0].float().clamp(-1, 1)
+        with by_onednn(self.vae):
+            y = self.vae.decode(raw.to(self.vae.dtype)).sample[0].float().clamp(-1, 1)
         return ((y + 1) * 127.5).round().to(torch.uint8).permute(1, 2, 3, 0).cpu().numpy()
 
     def fidelity(self, frames: Frames) -> float:

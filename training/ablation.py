@@ -1,8 +1,9 @@
 """`python launch.py train table`: the paper's ablation (Table 6) in kind, in the picture-book world.
 
-Every arm is a chain of stages from the configs of one folder; arms share what they have in common. Then every row, an
-arm asked in one way, draws the next scene of the same held-out stories with the same noise. Both resume: a row that was
-measured is read back. The table, its intervals and its comparisons case by case lie in OUT/table.json and OUT/table.md.
+Every arm is a chain of stages from the configs of one folder; arms share what they have in common. Every row, an arm
+asked in one way, draws the next scene of the same held-out stories with the same noise. Both resume: a row that was
+measured is read back; several workers share both. The table, its intervals and its comparisons case by case lie in
+OUT/table.json and OUT/table.md.
 
 | arm | what is trained |
 | drawer | a transformer that draws from words and knows nothing of the reader (stands for LTX with its T5) |
@@ -22,12 +23,17 @@ import math
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from nsp_core.errors import ConfigError
 from nsp_core.types import Mode, SamplingOptions, Scene
+from training import crew
+from training.crew import Job
 from training.evaluate import composition
 from training.evaluate.compare import paired
 from training.evaluate.intervals import estimate
@@ -113,27 +119,21 @@ REINFORCED = {row for claim, less, more in CLAIMS if claim == "reinforcement" fo
 STAGES_SHOWN = ("drawer", "pretrained", "sft-0", "grpo-0")  # of the table of compositions
 
 
-def table(how: How, config: Path | None, cases: int, as_json: bool) -> int:
-    """Train what is not trained, measure what is not measured, print the table. 75 when a piece ended before."""
+def table(how: How, config: Path | None, cases: int, as_json: bool, workers: int = 1) -> int:
+    """Train what is not trained, measure what is not measured, print the table. 75 when a piece ended before.
+
+    Several `workers` share arms and rows, each with its part of the processors.
+    """
     started = time.monotonic()
     out = (how.out or HOME).expanduser()
     folder = config or CONFIGS / "lab"
-    for arm in ARMS:
-        code = train_arm(arm, folder, out, how)
-        if code:
-            return code
     if how.dry_run:
-        return 0
-    measured = {}
-    for row in ROWS:
-        count = cases_of(row, cases)
-        measured[row] = kept(
-            out, row.name, row.arm, count, lambda model, r=row, n=count: measure_row(model, r, n, SAMPLING)
-        )
-    shown = {
-        arm: kept(out, f"{arm} composition", arm, cases, lambda m: composition.measure(m, AskConfig(), cases, SAMPLING))
-        for arm in STAGES_SHOWN
-    }
+        return next((code for arm in ARMS if (code := train_arm(arm, folder, out, how))), 0)
+    code = crew.together(workers, out / "crew", work, (how, folder, out, cases, workers))
+    if code:
+        return code
+    measured = {row: measure(out, row, cases) for row in ROWS}
+    shown = {arm: compose(out, arm, cases) for arm in STAGES_SHOWN}
     result = summary(measured, shown, cases)
     result["seconds"] = round(time.monotonic() - started, 1)
     write(out / "table.json", json.dumps(result, indent=1, allow_nan=False) + "\n")
@@ -141,6 +141,33 @@ def table(how: How, config: Path | None, cases: int, as_json: bool) -> int:
     print(markdown(result))  # noqa: T201
     if as_json:
         print(json.dumps(result, allow_nan=False))  # noqa: T201
+    return 0
+
+
+def work(how: How, folder: Path, out: Path, cases: int, workers: int, shared: Path) -> int:
+    """One worker's share of the jobs, which lie in the folder `shared`."""
+    if workers > 1:
+        threads = max(1, (os.cpu_count() or 1) // workers)
+        torch.set_num_threads(threads)
+        how = replace(how, overrides=(f"threads={threads}", *how.overrides))
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(process)d %(message)s", datefmt="%H:%M:%S")
+    return crew.work_through(jobs(how, folder, out, cases), shared)
+
+
+def jobs(how: How, folder: Path, out: Path, cases: int) -> list[Job]:
+    """Arms first: rows fill the time in which no arm can begin."""
+    found = []
+    for arm in ARMS:
+        found.append(Job(arm.name, (arm.after,) if arm.after else (), partial(train_arm, arm, folder, out, how)))
+    for row in ROWS:
+        found.append(Job(row.name.replace(" ", "_"), (row.arm,), partial(done, measure, out, row, cases)))
+    for name in STAGES_SHOWN:
+        found.append(Job(f"{name}_composition", (name,), partial(done, compose, out, name, cases)))
+    return found
+
+
+def done(measure: Callable[..., Cases], *given: Any) -> int:
+    measure(*given)
     return 0
 
 
@@ -184,6 +211,16 @@ def steps_of(folder: Path, stage: str, how: How) -> int:
 
 
 # -- measuring --------------------------------------------------------------------------------------------------------
+def measure(out: Path, row: Row, cases: int) -> Cases:
+    count = cases_of(row, cases)
+    return kept(out, row.name, row.arm, count, lambda model: measure_row(model, row, count, SAMPLING))
+
+
+def compose(out: Path, arm: str, cases: int) -> Cases:
+    asked = (AskConfig(), cases, SAMPLING)
+    return kept(out, f"{arm} composition", arm, cases, lambda model: composition.measure(model, *asked))
+
+
 def cases_of(row: Row, cases: int) -> int:
     """Twice as many where reinforcement is held against fine-tuning: what it changes is small."""
     return 2 * cases if row in REINFORCED else cases

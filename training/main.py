@@ -38,6 +38,9 @@ def main(argv: list[str] | None = None) -> int:
         metavar="N",
         help="with `table`: held-out stories a row, twice as many for reinforcement",
     )
+    parser.add_argument(
+        "--workers", type=int, default=1, metavar="N", help="with `table`: processes that share arms and rows"
+    )
     parser.add_argument("--json", action="store_true", help="with `tiny`, `table`, `plan`: one JSON object at the end")
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     args = parser.parse_intermixed_args(argv)  # overrides may stand behind options
@@ -56,7 +59,9 @@ def main(argv: list[str] | None = None) -> int:
 
             if args.cases < 1:
                 raise UserError(f"--cases must be 1 or more, got {args.cases}.")
-            return ablation.table(how, args.config, args.cases, args.json)
+            if args.workers < 1:
+                raise UserError(f"--workers must be 1 or more, got {args.workers}.")
+            return ablation.table(how, args.config, args.cases, args.json, args.workers)
         if args.stage == "plan":
             from training.plan.report import report
 

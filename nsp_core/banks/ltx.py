@@ -10,6 +10,7 @@ Letters: B batch, C latent channels, F latent frames, h, w latent sides, T frame
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from torch import Tensor
 from nsp_core import flow
 from nsp_core.errors import CheckpointMismatch, UserError
 from nsp_core.latents import denormalise, normalise, pack, unpack
+from nsp_core.model.convolution import by_onednn
 from nsp_core.model.once import Once
 from nsp_core.model.quick import Quick
 from nsp_core.types import Frames
@@ -142,7 +144,8 @@ class LTX:
     def encode(self, frames: Frames, device: torch.device) -> Tensor:
         """(T, H, W, 3) uint8, T = ratio*k+1 -> (1, C, k+1, h, w), normalised: the most likely latents, no sample."""
         x = torch.from_numpy(np.ascontiguousarray(frames)).permute(3, 0, 1, 2)[None].to(device, self.vae.dtype)
-        latents = self.vae.encode(x / 127.5 - 1).latent_dist.mode().float()
+        with self._convolutions():
+            latents = self.vae.encode(x / 127.5 - 1).latent_dist.mode().float()
         return normalise(latents, *self._statistics(latents))
 
     def decode(self, latents: Tensor) -> Frames:
@@ -153,9 +156,13 @@ class LTX:
             noise = torch.randn(raw.shape, generator=torch.Generator().manual_seed(0)).to(raw)
             raw = (1 - DECODE_NOISE) * raw + DECODE_NOISE * noise
             timestep = torch.full((1,), DECODE_TIMESTEP, device=raw.device, dtype=self.vae.dtype)
-        y = self.vae.decode(raw.to(self.vae.dtype), timestep).sample[0].float().clamp(-1, 1)
+        with self._convolutions():
+            y = self.vae.decode(raw.to(self.vae.dtype), timestep).sample[0].float().clamp(-1, 1)
         pictures: Frames = ((y + 1) * 127.5).round().to(torch.uint8).permute(1, 2, 3, 0).cpu().numpy()
         return pictures
+
+    def _convolutions(self) -> AbstractContextManager[None]:
+        return nullcontext() if self.as_published else by_onednn(self.vae)
 
     def _statistics(self, like: Tensor) -> tuple[Tensor, Tensor]:
         return self.vae.latents_mean.to(like.device).float(), self.vae.latents_std.to(like.device).float()

@@ -7,8 +7,10 @@
 
 Beside what `Once` keeps: cells that carry the same noise share their timestep's embedding (a scene that goes on has two
 kinds of cells, not as many as it has cells); a rotation is one product of complex numbers; shifts, scales and gates are
-added while they are multiplied. The parts are the transformer's own, so adapters count. What is not diffusers' plain
-block on a processor (another device, hooks that offload or skip) is asked as it is: measured nowhere, changed nowhere.
+added while they are multiplied. Guidance asks for the same cells twice, with words and without: they are one until the
+first block hears the words. And where one token alone counts (T5's empty prompt), all attention is on it, and it says
+the same to every cell. The parts are the transformer's own, so adapters count. What is not diffusers' plain block on a
+processor (another device, hooks that offload or skip) is asked as it is: measured nowhere, changed nowhere.
 
 The block is diffusers' LTXVideoTransformerBlock and LTXVideoAttnProcessor (0.42.1, transformer_ltx.py).
 
@@ -41,18 +43,21 @@ class Quick(Once):
         super().__init__(transformer)
         self._spans: list[Span] = []  # cells of one kind; set by each evaluation's timesteps
         self._turn: tuple[Tensor | None, Tensor | None] = (None, None)  # cosines as the rotary part gave them, complex
+        self._heard: tuple[Tensor | None, list[int | None]] = (None, [])  # a mask, and what `_only` said of it
 
     def _hold(self) -> None:
         super()._hold()
         if self._plain():
             time = self.transformer.time_embed
             self._replace(time, partial(self._times, time.forward))
+            entrance = self.transformer.proj_in
+            self._replace(entrance, partial(_entered, entrance.forward))
             for block in self.transformer.transformer_blocks:
                 self._replace(block, partial(self._block, block))
 
     def forget(self) -> None:
         super().forget()
-        self._turn = (None, None)
+        self._turn, self._heard = (None, None), (None, [])
 
     def _plain(self) -> bool:
         """Whether this is what the block below says again, and where it was measured."""
@@ -86,14 +91,43 @@ class Quick(Once):
         encoder_attention_mask: Tensor | None = None,
     ) -> Tensor:
         """(B, N, D) -> (B, N, D). `temb`: (B, G, 6D)."""
-        x, words = hidden_states, encoder_hidden_states
+        x, batch = hidden_states, len(hidden_states)
         table = block.scale_shift_table[None, None] + temb.unflatten(2, (6, -1))
         shift_1, scale_1, gate_1, shift_2, scale_2, gate_2 = table.unbind(2)
+        if x.stride(0) == 0:  # one row that stands for all; so do their timesteps
+            x, shift_1, scale_1, gate_1 = x[:1], shift_1[:1], scale_1[:1], gate_1[:1]
         inner = self._added(shift_1, _unit(block.norm1, x), 1 + scale_1)
         x = self._added(x, _attend(block.attn1, inner, inner, self._turned(image_rotary_emb)), gate_1)
-        x = x + _attend(block.attn2, x, words, None, encoder_attention_mask)
+        if len(x) < batch:
+            x = x.repeat(batch, 1, 1)
+        self._listen(block.attn2, x, encoder_hidden_states, encoder_attention_mask)
         inner = self._added(shift_2, _unit(block.norm2, x), 1 + scale_2)
         return self._added(x, block.ff(inner), gate_2)
+
+    def _listen(self, attention: Any, x: Tensor, words: Tensor, mask: Tensor | None) -> None:
+        """Add what the words say to `x` (B, N, D). `mask`: (B, 1, M)."""
+        only = self._only(mask)
+        if all(token is None for token in only):
+            x += _attend(attention, x, words, None, mask)
+            return
+        assert mask is not None
+        said = attention.to_v(words)  # (B, M, D), kept
+        for row, token in enumerate(only):
+            part = slice(row, row + 1)
+            if token is None:
+                x[part] += _attend(attention, x[part], words, None, mask[part], part)
+            else:
+                x[part] += attention.to_out[0](said[part, token : token + 1])
+
+    def _only(self, mask: Tensor | None) -> list[int | None]:
+        """Of each row the one token that counts; None where there are several. Others have a score of -10000."""
+        if mask is None:
+            return []
+        if self._heard[0] is not mask:
+            counts = mask[:, 0] > -1
+            tokens = zip(counts.sum(1).tolist(), counts.int().argmax(1).tolist(), strict=True)
+            self._heard = (mask, [at if count == 1 else None for count, at in tokens])
+        return self._heard[1]
 
     def _added(self, a: Tensor, b: Tensor, factor: Tensor) -> Tensor:
         """a + b * factor in one pass; `factor` (B, G, D), `b` (B, N, D), `a` like one of them."""
@@ -130,17 +164,31 @@ def one_run(kept: Once, velocity: Velocity, faster: str = "") -> Iterator[Veloci
         kept.forget()
 
 
-def _attend(attention: Any, x: Tensor, source: Tensor, turn: Tensor | None, mask: Tensor | None = None) -> Tensor:
-    """`mask`: (B, 1, M), added to the scores of all heads."""
+def _attend(
+    attention: Any,
+    x: Tensor,
+    source: Tensor,
+    turn: Tensor | None,
+    mask: Tensor | None = None,
+    rows: slice = slice(None),
+) -> Tensor:
+    """`mask`: (B, 1, M), added to the scores of all heads. `rows`: which of `source` belong to `x`."""
     digits = attention.norm_q.weight.dtype  # with fewer in the products, lengths are still taken in these
     query = attention.norm_q(attention.to_q(x).to(digits))
-    key, value = attention.norm_k(attention.to_k(source).to(digits)), attention.to_v(source)
+    key, value = attention.norm_k(attention.to_k(source).to(digits))[rows], attention.to_v(source)[rows]
     if turn is not None:
         query, key = _rotated(query, turn), _rotated(key, turn)
     query, key, value = (part.unflatten(2, (attention.heads, -1)).transpose(1, 2) for part in (query, key, value))
     seen = scaled_dot_product_attention(query, key, value, attn_mask=None if mask is None else mask[:, None])
     out: Tensor = attention.to_out[0](seen.transpose(1, 2).flatten(2))
     return out
+
+
+def _entered(forward: Callable[[Tensor], Tensor], cells: Tensor) -> Tensor:
+    """Rows that are alike become one, shown as often (of stride 0) until something tells them apart."""
+    if len(cells) == 1 or not all(torch.equal(cells[0], row) for row in cells[1:]):
+        return forward(cells)
+    return forward(cells[:1]).expand(len(cells), -1, -1)
 
 
 def _rotated(x: Tensor, turn: Tensor) -> Tensor:

@@ -30,16 +30,17 @@ def transformer() -> LTXVideoTransformer3DModel:
     return made.eval().requires_grad_(False)
 
 
-def asked(clean: int | None, mask: bool = False) -> dict[str, Any]:
-    """`clean` frames at timestep 0, the others at 700; None: one timestep a sample."""
+def asked(clean: int | None, mask: bool = False, alike: bool = False) -> dict[str, Any]:
+    """`clean` frames at timestep 0, the others at 700; None: one timestep a sample. `alike`: as guidance asks."""
     timestep = torch.full((2,), 700.0)
     if clean is not None:
         timestep = timestep[:, None].repeat(1, CELLS)
         timestep[:, : clean * FRAME] = 0
     generator = torch.Generator().manual_seed(1)
     counts = torch.tensor([[1, 0, 0, 0, 0], [1, 1, 1, 1, 0]])
+    cells = torch.randn(2, CELLS, 8, generator=generator)
     return {
-        "hidden_states": torch.randn(2, CELLS, 8, generator=generator),
+        "hidden_states": cells[:1].repeat(2, 1, 1) if alike else cells,
         "encoder_hidden_states": torch.randn(2, 5, 12, generator=generator),
         "encoder_attention_mask": counts if mask else None,
         "timestep": timestep,
@@ -60,8 +61,9 @@ def both(transformer: Any, how: dict[str, Any]) -> tuple[Tensor, Tensor]:
 
 @pytest.mark.parametrize("clean", [None, 0, 1, 2])
 @pytest.mark.parametrize("mask", [False, True])
-def test_the_same_velocity(transformer: Any, clean: int | None, mask: bool) -> None:
-    plain, quick = both(transformer, asked(clean, mask))
+@pytest.mark.parametrize("alike", [False, True])
+def test_the_same_velocity(transformer: Any, clean: int | None, mask: bool, alike: bool) -> None:
+    plain, quick = both(transformer, asked(clean, mask, alike))
     assert plain.std() > 0.1, "nothing would always be met"
     torch.testing.assert_close(quick, plain, atol=1e-5, rtol=1e-5)
 
@@ -81,6 +83,31 @@ def test_each_kind_of_cell_is_embedded_once(transformer: Any) -> None:
     transformer.time_embed.linear.register_forward_hook(lambda _, given, __: seen.append(len(given[0])))
     both(transformer, asked(1))
     assert seen == [2 * CELLS, 2]
+
+
+def test_cells_that_are_alike_are_one_until_words_tell_them_apart(transformer: Any) -> None:
+    seen: list[tuple[int, ...]] = []
+    for block in transformer.transformer_blocks:
+        block.attn1.to_q.register_forward_hook(lambda _, given, __: seen.append(tuple(given[0].shape[:2])))
+    both(transformer, asked(1, alike=True))
+    assert seen == [(2, CELLS), (2, CELLS), (1, CELLS), (2, CELLS)]
+    seen.clear()
+    both(transformer, asked(1, alike=False))
+    assert seen == 4 * [(2, CELLS)]
+
+
+def test_where_one_token_counts_nobody_is_asked_for_it(transformer: Any) -> None:
+    seen: list[tuple[int, ...]] = []
+    hear = transformer.transformer_blocks[1].attn2
+    hear.to_q.register_forward_hook(lambda _, given, __: seen.append(tuple(given[0].shape[:2])))
+    both(transformer, asked(1, mask=True))
+    assert seen == [(2, CELLS), (1, CELLS)]
+    seen.clear()
+    last = asked(1, mask=True)
+    last["encoder_attention_mask"] = torch.tensor([[0, 0, 0, 0, 1], [0, 0, 1, 0, 0]])
+    plain, quick = both(transformer, last)
+    torch.testing.assert_close(quick, plain, atol=1e-5, rtol=1e-5)
+    assert seen == [(2, CELLS)], "the plain one alone asks"
 
 
 def test_an_adapter_counts(transformer: Any) -> None:

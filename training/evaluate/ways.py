@@ -43,11 +43,12 @@ def prompt_of(pipeline: Any, ask: Ask, way: Way) -> Prompt:
     return Prompt(draw.format(words=f"{seen} {own}"))
 
 
+@torch.no_grad()
 def clip_of(pipeline: Any, ask: Ask, way: Way, mode: Mode, options: SamplingOptions) -> Frames:
     """One clip as the shipped sampler draws it, (T, H, W, 3) uint8; the ask's number is the seed of its noise."""
-    with torch.no_grad():
-        reference = pipeline.encode_reference(ask.context) if mode == "continue" else None
-        return drawn(pipeline, prompt_of(pipeline, ask, way), reference, ask.number, pipeline.resolve(mode, options))
+    kept = ask.condition.reference
+    reference = None if mode == "cut" else kept[None] if kept is not None else pipeline.encode_reference(ask.context)
+    return drawn(pipeline, prompt_of(pipeline, ask, way), reference, ask.number, pipeline.resolve(mode, options))
 
 
 @torch.no_grad()
@@ -55,11 +56,9 @@ def drawn(pipeline: Any, prompt: Prompt, reference: torch.Tensor | None, seed: i
     """What `pipeline.act` draws, of any prompt. `options` are resolved: none of them is None."""
     assert options.steps and options.guidance and options.shift
     conditions = (pipeline.read(prompt), pipeline.null_condition())
-    guidance = float(options.guidance)
-    *_, last = denoise(
-        lambda x, sigma: pipeline.velocity(x, sigma, conditions, reference, guidance),
-        pipeline.prepare_noise(seed),
-        flow.sigma_schedule(options.steps, float(options.shift)),
-    )
+    with pipeline.one_run(conditions, reference, options) as velocity:
+        *_, last = denoise(
+            velocity, pipeline.prepare_noise(seed), flow.sigma_schedule(options.steps, float(options.shift))
+        )
     frames: Frames = pipeline.decode(pipeline.to_latents(last.x, reference))
     return frames

@@ -90,7 +90,7 @@ def test_told_is_what_the_shipped_sampler_draws_and_every_way_asks_something_els
 def test_every_arm_trains_and_every_row_is_measured_once(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     command = ["table", "--limit", "1", "--cases", "1", "--out", str(tmp_path / "run"), "--json", *SMALL]
-    assert main(command) == 0
+    assert main([*command, "--workers", "2"]) == 0
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert set(result["rows"]) == {row.name for row in ablation.ROWS}
     assert all({"right", "motion", "copy_last"} <= figures.keys() for figures in result["rows"].values())
@@ -140,6 +140,7 @@ def test_rows_of_reinforcement_are_asked_twice_as_many_stories(monkeypatch, tmp_
     monkeypatch.setattr(ablation, "summary", lambda *_: {"cases": 400, "rows": {}, "composition": {}, "claims": {}})
     assert ablation.table(How(out=tmp_path), None, 400, False) == 0
     assert {n: c for n, c in asked.items() if c != 400} == {
-        f"{arm}-{seed} told continue": 800 for arm in ("sft", "grpo") for seed in (0, 1, 2)
+        **{f"{arm}-{seed} told continue": 800 for arm in ("sft", "grpo") for seed in (0, 1, 2)},
+        **{f"{arm} composition": 200 for arm in ablation.STAGES_SHOWN},  # two clips each
     }
     assert "800 where reinforcement" in (tmp_path / "table.md").read_text()

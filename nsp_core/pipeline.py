@@ -27,10 +27,11 @@ from nsp_core.judges import Verdict
 from nsp_core.language import Language
 from nsp_core.latents import Geometry, check_geometry, denormalise, first_seen, from_target, normalise
 from nsp_core.memory import ends, last_seen, words_of
+from nsp_core.model.beginnings import Beginnings
 from nsp_core.model.convolution import by_onednn
 from nsp_core.model.quick import Quick, one_run
 from nsp_core.model.velocity import predict_velocity
-from nsp_core.model.vision_language import Prompt, Written, prepare, query_states, write
+from nsp_core.model.vision_language import Inputs, Prompt, Written, prepare, query_states, query_states_after, write
 from nsp_core.opinion import opinion
 from nsp_core.sampler import Step, Velocity, denoise
 from nsp_core.telling import tell
@@ -113,6 +114,7 @@ class NextScenePipeline(DiffusionPipeline, LTXVideoLoraLoaderMixin):
         channels = vae.config.latent_channels
         self._scale = torch.tensor(residual_scale) if residual_scale else torch.ones(channels)
         self._null: Tensor | None = None
+        self.beginnings = Beginnings()
 
     # -- folders --------------------------------------------------------------------------------------------------
 
@@ -252,7 +254,8 @@ class NextScenePipeline(DiffusionPipeline, LTXVideoLoraLoaderMixin):
         scene = last_seen(context)
         clips = () if scene is None or scene.frames is None else (ends(self.check_frames(scene.frames)),)
         words = tuple(map(self.plain, words_of(context)))
-        return Prompt(prompts.story_text(self.dialect, words, self.known_bible(context.bible)) + task, clips)
+        story = prompts.story_text(self.dialect, words, self.known_bible(context.bible))
+        return Prompt(story + task, clips, len(story))
 
     def known_bible(self, bible: str) -> str:
         """What the reader is given of what holds for the whole story: all of it, or of a small language the sentences
@@ -283,8 +286,14 @@ class NextScenePipeline(DiffusionPipeline, LTXVideoLoraLoaderMixin):
 
     def read(self, prompt: Prompt) -> Tensor:
         inputs = {k: v.to(self.connector.device) for k, v in prepare(self.processor, [prompt]).items()}
-        states, _ = query_states(self.vision_language, inputs, self.connector.queries)
-        return self.connector(states)
+        return self.connector(self.states(prompt, inputs, self.connector.queries))
+
+    def states(self, prompt: Prompt, inputs: Inputs, queries: Tensor) -> Tensor:
+        """(1, Q, D): the queries, filled by the reader."""
+        begun = self.beginnings.of(self.vision_language, self.processor, prompt, inputs)
+        if begun is None:
+            return query_states(self.vision_language, inputs, queries)[0]
+        return query_states_after(self.vision_language, inputs, queries, begun)
 
     def encode_reference(self, context: StoryContext) -> Tensor:
         """(1, C, F, h, w), normalised: latent 0 of the lossless last frame, then the tail of the last clip repeated."""

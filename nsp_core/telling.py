@@ -47,7 +47,8 @@ def tell(
     for tries in range(4 * alternatives):
         warm = {} if tries == 0 else {"temperature": 1.0 + 0.1 * tries, "top_p": 0.95}
         piece = Written("", False, 0.0)
-        for piece in write(teller, pipeline.processor, prompt, seed=seed + tries, should_stop=should_stop, **warm):
+        how = {"seed": seed + tries, "should_stop": should_stop, "begin": pipeline.beginnings.of, **warm}
+        for piece in write(teller, pipeline.processor, prompt, **how):
             if tries == 0 and not piece.done and not piece.text.startswith(prompts.UNKNOWN[:12]):
                 yield Thought(0, piece.text)
         text = piece.text

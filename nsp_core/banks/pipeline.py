@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -28,7 +29,7 @@ from nsp_core.memory import ends, last_seen, words_of
 from nsp_core.model import build
 from nsp_core.model.quick import one_run
 from nsp_core.model.spec import Mode as DrawMode
-from nsp_core.model.vision_language import Prompt, Written, prepare, query_states, write
+from nsp_core.model.vision_language import Prompt, Written, prepare, write
 from nsp_core.pipeline import NextScenePipeline
 from nsp_core.sampler import Velocity
 from nsp_core.types import (
@@ -149,6 +150,7 @@ class BankPipeline(NextScenePipeline):
                 seed=seed + tried,
                 should_stop=should_stop,
                 begun=BEGUN,
+                begin=self.beginnings.of,
                 **warm,
             ):
                 if closed(last.text):
@@ -198,7 +200,9 @@ class BankPipeline(NextScenePipeline):
         clips = () if scene is None or scene.frames is None else (ends(self.check_frames(scene.frames)),)
         seen = measure(self.processor, Prompt("", clips))[1]
         for scenes in fewer(context.scenes):
-            prompt = Prompt(say(replace(context, scenes=scenes)), clips)
+            some = replace(context, scenes=scenes)
+            text = say(some)
+            prompt = Prompt(text, clips, len(os.path.commonprefix([text, story_of(some)])))
             if measure(self.processor, Prompt(prompt.text))[0] + seen + self.queries <= SEQUENCE:
                 return prompt
         check_budget(self.processor, prompt, self.queries)
@@ -242,7 +246,7 @@ class BankPipeline(NextScenePipeline):
         ready(self.vision_language)  # its inner model is called, which a hook for the whole would not see
         device = self._execution_device
         inputs = {k: v.to(device) for k, v in prepare(self.processor, [prompt]).items()}
-        states, _ = query_states(self.vision_language, inputs, self.connector.queries.to(device))
+        states = self.states(prompt, inputs, self.connector.queries.to(device))
         condition: Tensor = self.connector(states.to(self.connector.dtype))
         return condition
 

@@ -9,8 +9,9 @@ Letters: B batch, L prompt tokens, Q queries, S suffix tokens, D hidden width.
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,10 +26,31 @@ Inputs = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Prompt:
-    """One user message: clips first (each (T, H, W, 3), already sampled in time), then text."""
+    """One user message: clips first (each (T, H, W, 3), already sampled in time), then text. Its first `shared`
+    characters are a story that other prompts may begin with, too (nsp_core.model.beginnings)."""
 
     text: str
     clips: tuple[Frames, ...] = ()
+    shared: int = 0
+
+
+@dataclass
+class Begun:
+    """The first `length` tokens of a prompt as they were read: `cache` holds their keys and values, to be gone on."""
+
+    cache: Any
+    length: int
+
+
+Begin = Callable[[Any, Any, Prompt, Inputs], Begun | None]  # of a model, its processor, a prompt and its tokens
+
+
+def chat(processor: Any, prompt: Prompt, begun: str = "") -> str:
+    """The prompt in the processor's chat template; `begun` is what the answer begins with."""
+    content = [{"type": "video"} for _ in prompt.clips] + [{"type": "text", "text": prompt.text}]
+    messages = [{"role": "user", "content": content}]
+    text: str = processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    return text + begun
 
 
 def prepare(processor: Any, prompts: Sequence[Prompt], multiple: int = 1, begun: str = "") -> Inputs:
@@ -37,11 +59,7 @@ def prepare(processor: Any, prompts: Sequence[Prompt], multiple: int = 1, begun:
     `multiple` rounds the padded length up: kernels are prepared once a shape, so training wants few shapes. `begun` is
     what the answer begins with. A big model's processor says by `reading(clips)` how large frames may be.
     """
-    texts = []
-    for prompt in prompts:
-        content = [{"type": "video"} for _ in prompt.clips] + [{"type": "text", "text": prompt.text}]
-        messages = [{"role": "user", "content": content}]
-        texts.append(processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True) + begun)
+    texts = [chat(processor, prompt, begun) for prompt in prompts]
     clips = [clip for prompt in prompts for clip in prompt.clips]
     if clips:
         out = processor(
@@ -115,6 +133,23 @@ def query_states(
     return out[:, length : length + count], out[:, length + count :]
 
 
+def query_states_after(model: Any, inputs: Inputs, queries: Tensor, begun: Begun) -> Tensor:
+    """The queries' states (1, Q, D) of a prompt that was begun to be read: those of `query_states`, rounded apart."""
+    count, start = len(queries), begun.length
+    prompt_positions = positions(model, inputs)
+    more = int(prompt_positions.max()) + 1 + torch.arange(count, device=queries.device)
+    position_ids = torch.cat([prompt_positions[..., start:], more.expand(3, 1, -1)], 2)
+    words = model.get_input_embeddings()(inputs["input_ids"][:, start:])
+    out = model.model(
+        inputs_embeds=torch.cat([words, queries.to(words.dtype)[None]], 1),
+        position_ids=position_ids,
+        past_key_values=begun.cache,
+        use_cache=True,
+    ).last_hidden_state
+    found: Tensor = out[:, -count:]
+    return found
+
+
 @dataclass(frozen=True)
 class Written:
     """The text of one sample so far; `score` is the mean log-probability of its tokens, the end included. `cut`: it
@@ -138,17 +173,17 @@ def write(
     seed: int = 0,
     should_stop: ShouldStop | None = None,
     begun: str = "",
+    begin: Begin | None = None,
 ) -> Iterator[Written]:
     """Stream the answer to `prompt`, token by token, after the words `begun` that it is made to begin with. Raises
-    Cancelled within one token of should_stop()."""
+    Cancelled within one token of should_stop(). `begin` gives what was read already (nsp_core.model.beginnings)."""
     tokenizer = processor.tokenizer
     inputs = {k: v.to(model.device) for k, v in prepare(processor, [prompt], begun=begun).items()}
     position_ids = positions(model, inputs)
     place = int(position_ids.max()) + 1
     generator = torch.Generator().manual_seed(seed)
     end = {tokenizer.eos_token_id, tokenizer.pad_token_id}
-    extra = {k: inputs[k] for k in ("pixel_values_videos", "video_grid_thw") if k in inputs}
-    out = model(input_ids=inputs["input_ids"], position_ids=position_ids, use_cache=True, logits_to_keep=1, **extra)
+    out = go_on(model, inputs, position_ids, begin(model, processor, prompt, inputs) if begin else None)
     tokens: list[int] = []
     total, weighed, cut = 0.0, 0, True
     for weighed in range(1, max_tokens + 1):
@@ -173,6 +208,20 @@ def write(
     yield Written(tokenizer.decode(tokens, skip_special_tokens=True).strip(), True, total / max(1, weighed), cut)
 
 
+def go_on(model: Any, inputs: Inputs, position_ids: Tensor, read: Begun | None) -> Any:
+    """The model's output at the prompt's last token, with what it keeps of all of them."""
+    if read is None:
+        seen = {k: inputs[k] for k in ("pixel_values_videos", "video_grid_thw") if k in inputs}
+        return model(input_ids=inputs["input_ids"], position_ids=position_ids, use_cache=True, logits_to_keep=1, **seen)
+    return model(
+        input_ids=inputs["input_ids"][:, read.length :],
+        position_ids=position_ids[..., read.length :],
+        past_key_values=read.cache,
+        use_cache=True,
+        logits_to_keep=1,
+    )
+
+
 def pick(log_probs: Tensor, temperature: float, top_p: float, generator: torch.Generator) -> int:
     """Greedy at temperature 0, else nucleus sampling (Holtzman et al. 2020)."""
     if temperature == 0:
@@ -186,20 +235,22 @@ def pick(log_probs: Tensor, temperature: float, top_p: float, generator: torch.G
 def score(model: Any, processor: Any, prompt: Prompt, answers: Sequence[str]) -> list[float]:
     """Mean log-probability a token of each answer (with its end) after `prompt`."""
     tokenizer = processor.tokenizer
+    inputs = {k: v.to(model.device) for k, v in prepare(processor, [prompt]).items()}
+    position_ids = positions(model, inputs)
+    read = go_on(model, inputs, position_ids, None)
     results = []
     for answer in answers:
-        inputs = {k: v.to(model.device) for k, v in prepare(processor, [prompt]).items()}
         ids = tokenizer(answer + tokenizer.eos_token, return_tensors="pt")["input_ids"].to(model.device)
-        length = inputs["input_ids"].shape[1]
-        position_ids = positions(model, inputs)
-        more = position_ids.max() + 1 + torch.arange(ids.shape[1], device=ids.device)
-        extra = {k: inputs[k] for k in ("pixel_values_videos", "video_grid_thw") if k in inputs}
-        logits = model(
-            input_ids=torch.cat([inputs["input_ids"], ids], 1),
-            position_ids=torch.cat([position_ids, more.expand(3, 1, -1)], 2),
-            use_cache=False,
-            **extra,
-        ).logits[0, length - 1 : -1]
+        logits = read.logits[0, -1:]
+        if ids.shape[1] > 1:
+            more = position_ids.max() + 1 + torch.arange(ids.shape[1] - 1, device=ids.device)
+            out = model(
+                input_ids=ids[:, :-1],
+                position_ids=more.expand(3, 1, -1),
+                past_key_values=copy.deepcopy(read.past_key_values),  # each answer adds to it
+                use_cache=True,
+            )
+            logits = torch.cat([logits, out.logits[0]])
         taken = logits.float().log_softmax(-1).gather(1, ids[0][:, None])
         results.append(float(taken.mean()))
     return results

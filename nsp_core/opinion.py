@@ -14,7 +14,8 @@ from nsp_core import prompts
 from nsp_core.judges import Outcome, Verdict
 from nsp_core.judges.weighing import judge_locally
 from nsp_core.memory import ends
-from nsp_core.model.vision_language import Prompt, score
+from nsp_core.model.vision_language import Prompt
+from nsp_core.model.writing import score
 from nsp_core.types import Frames, Scene, StoryContext
 
 TEMPLATE = f"own {prompts.PROMPT_VERSION}"

@@ -31,7 +31,8 @@ from nsp_core.model.beginnings import Beginnings
 from nsp_core.model.convolution import by_onednn
 from nsp_core.model.quick import Quick, one_run
 from nsp_core.model.velocity import predict_velocity
-from nsp_core.model.vision_language import Inputs, Prompt, Written, prepare, query_states, query_states_after, write
+from nsp_core.model.vision_language import Inputs, Prompt, prepare, query_states, query_states_after
+from nsp_core.model.writing import Written, write
 from nsp_core.opinion import opinion
 from nsp_core.sampler import Step, Velocity, denoise
 from nsp_core.telling import tell

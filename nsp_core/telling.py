@@ -15,7 +15,7 @@ from torch import Tensor
 
 from nsp_core import prompts
 from nsp_core.errors import OutsideLanguage
-from nsp_core.model.vision_language import Written, write
+from nsp_core.model.writing import Manner, Written, write, write_several
 from nsp_core.taste import storyteller
 from nsp_core.types import ShouldStop, StoryContext, Thought
 
@@ -33,8 +33,8 @@ def tell(
     should_stop: ShouldStop | None = None,
 ) -> Iterator[Thought]:
     """See `NextScenePipeline.think`. The first alternative is the likeliest and streams; the others are sampled, each
-    warmer, and come when they are whole: one that only says in other words what was said is kept back, and told at the
-    end if too little else came to mind."""
+    warmer, several side by side, and come when they are whole: one that only says in other words what was said is kept
+    back, and told at the end if too little else came to mind."""
     language = pipeline.language
     if steer is not None and language:
         language.check(steer)
@@ -42,31 +42,34 @@ def tell(
     task = dialect.next if steer is None else dialect.steer.format(words=pipeline.plain(steer))
     prompt = pipeline.prompt(context, task)
     teller = storyteller(pipeline) if steer is None else pipeline.vision_language  # a wish is no matter of taste
+    how = {"should_stop": should_stop, "begin": pipeline.beginnings.of}
     told: dict[str, Tensor | None] = {}
     spare: list[Written] = []
-    for tries in range(4 * alternatives):
-        warm = {} if tries == 0 else {"temperature": 1.0 + 0.1 * tries, "top_p": 0.95}
-        piece = Written("", False, 0.0)
-        how = {"seed": seed + tries, "should_stop": should_stop, "begin": pipeline.beginnings.of, **warm}
-        for piece in write(teller, pipeline.processor, prompt, **how):
-            if tries == 0 and not piece.done and not piece.text.startswith(prompts.UNKNOWN[:12]):
-                yield Thought(0, piece.text)
-        text = piece.text
-        if text.startswith(prompts.UNKNOWN[:12]):
-            if tries == 0:
-                decline(pipeline, steer)
-            continue
-        if not text or text in told or (language and language.unknown(text)):
-            continue  # the last is garbled: `act` would refuse it
-        # nothing to compare where one is asked for; and all that fulfils a wish means the same
-        said = meaning(pipeline, context, text) if alternatives > 1 and steer is None else None
-        if said is not None and any(other is not None and apart(said, other) < SAME for other in told.values()):
-            spare += [piece] if all(text != one.text for one in spare) else []
-            continue
-        yield Thought(len(told), text, True, piece.score)
-        told[text] = said
-        if len(told) == alternatives:
-            break
+    piece = Written("", False, 0.0)
+    for piece in write(teller, pipeline.processor, prompt, seed=seed, **how):
+        if not piece.done and not piece.text.startswith(prompts.UNKNOWN[:12]):
+            yield Thought(0, piece.text)
+    if piece.text.startswith(prompts.UNKNOWN[:12]):
+        decline(pipeline, steer)
+    pieces, tries = [piece], 1
+    while pieces:
+        for piece in pieces:
+            text = piece.text
+            if len(told) == alternatives or not text or text in told or text.startswith(prompts.UNKNOWN[:12]):
+                continue
+            if language and language.unknown(text):
+                continue  # garbled: `act` would refuse it
+            # nothing to compare where one is asked for; and all that fulfils a wish means the same
+            said = meaning(pipeline, context, text) if alternatives > 1 and steer is None else None
+            if said is not None and any(other is not None and apart(said, other) < SAME for other in told.values()):
+                spare += [piece] if all(text != one.text for one in spare) else []
+                continue
+            yield Thought(len(told), text, True, piece.score)
+            told[text] = said
+        more = range(tries, tries if len(told) == alternatives else min(tries + alternatives, 4 * alternatives))
+        manners = [Manner(seed + n, 1.0 + 0.1 * n, 0.95) for n in more]
+        pieces = write_several(teller, pipeline.processor, prompt, manners, **how) if manners else []
+        tries += len(pieces)
     for number, piece in enumerate(spare[: alternatives - len(told)], len(told)):
         yield Thought(number, piece.text, True, piece.score)
     if not told and language:

@@ -25,7 +25,8 @@ from torch.nn import functional
 
 from nsp_core.model import build
 from nsp_core.model.connector import Connector
-from nsp_core.model.vision_language import positions, prepare, query_states, write
+from nsp_core.model.vision_language import positions, prepare, query_states
+from nsp_core.model.writing import write
 from training.all_answers import divergence
 from training.loop import LoopConfig
 from training.picturebook.parse import parse

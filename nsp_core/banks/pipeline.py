@@ -29,7 +29,8 @@ from nsp_core.memory import ends, last_seen, words_of
 from nsp_core.model import build
 from nsp_core.model.quick import one_run
 from nsp_core.model.spec import Mode as DrawMode
-from nsp_core.model.vision_language import Prompt, Written, prepare, write
+from nsp_core.model.vision_language import Prompt, prepare
+from nsp_core.model.writing import Manner, Written, write, write_several
 from nsp_core.pipeline import NextScenePipeline
 from nsp_core.sampler import Velocity
 from nsp_core.types import (
@@ -136,35 +137,28 @@ class BankPipeline(NextScenePipeline):
     def _answers(
         self, prompt: Prompt, alternatives: int, seed: int, should_stop: ShouldStop | None
     ) -> Iterator[Thought]:
-        """Raises UserError when not one answer is a scene."""
+        """The first one streams, the others are written side by side. Raises UserError when not one is a scene."""
+        reader: dict[str, Any] = {"max_tokens": MAX_ANSWER, "should_stop": should_stop, "begun": BEGUN}
+        asked, reader["begin"] = (self.vision_language, self.processor, prompt), self.beginnings.of
+        last = Written("", False, 0.0)
+        for last in write(*asked, seed=seed, **reader):
+            if closed(last.text):
+                break
+            if not last.done and (text := so_far(last.text)):
+                yield Thought(0, text)
         told: set[str] = set()
-        number = 0
-        for tried in range(TRIES * alternatives):
-            warm = {} if tried == 0 else {"temperature": 0.7 + 0.1 * min(tried, 5), "top_p": 0.95}
-            last: Written | None = None
-            for last in write(
-                self.vision_language,
-                self.processor,
-                prompt,
-                max_tokens=MAX_ANSWER,
-                seed=seed + tried,
-                should_stop=should_stop,
-                begun=BEGUN,
-                begin=self.beginnings.of,
-                **warm,
-            ):
-                if closed(last.text):
-                    break
-                if not last.done and (text := so_far(last.text)):
-                    yield Thought(number, text)
-            words = finished(last.text, cut=last.cut) if last else None
-            if last and words and words not in told and self.can_draw(words):
-                told.add(words)
-                yield Thought(number, words, True, last.score)
-                number += 1
-            if number == alternatives:
-                return
-        if not number:
+        answers, tried = [last], 1
+        while answers:
+            for answer in answers:
+                words = finished(answer.text, cut=answer.cut)
+                if words and words not in told and len(told) < alternatives and self.can_draw(words):
+                    yield Thought(len(told), words, True, answer.score)
+                    told.add(words)
+            more = range(tried, tried if len(told) == alternatives else min(tried + alternatives, TRIES * alternatives))
+            manners = [Manner(seed + n, 0.7 + 0.1 * min(n, 5), 0.95) for n in more]
+            answers = write_several(*asked, manners, enough=closed, **reader) if manners else []
+            tried += len(answers)
+        if not told:
             raise UserError("The reader did not answer with a scene; say in your own words what happens next.")
 
     def can_draw(self, words: str) -> bool:

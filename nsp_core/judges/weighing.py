@@ -16,7 +16,8 @@ from nsp_core.errors import ConfigError, UserError
 from nsp_core.judges import templates
 from nsp_core.judges.verdict import Outcome, Verdict
 from nsp_core.memory import ends
-from nsp_core.model.vision_language import Inputs, Prompt, positions, prepare, write
+from nsp_core.model.vision_language import Inputs, Prompt, positions, prepare
+from nsp_core.model.writing import write
 from nsp_core.types import Scene, StoryContext
 
 LEAST_MASS = 0.5  # below it the reader would rather say something else than give a verdict

@@ -20,7 +20,7 @@ from app.tier_choice import chosen
 from nsp_core.banks import file
 from nsp_core.hardware import Device, Hardware
 from nsp_core.media import probe_clip
-from nsp_core.model.vision_language import Written
+from nsp_core.model.writing import Written
 from nsp_core.tiers import GB
 from tests import hub_layout
 

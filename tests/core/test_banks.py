@@ -18,9 +18,10 @@ from nsp_core.banks.load import load
 from nsp_core.banks.pipeline import BankPipeline
 from nsp_core.errors import CheckpointMismatch, ConfigError, GeometryError, ModelUnavailable, UserError
 from nsp_core.model.spec import BankSpec
-from nsp_core.model.vision_language import Written
+from nsp_core.model.writing import Written
 from nsp_core.types import Frames, NextScene, Predictor, SamplingOptions, Scene, SceneRequest, StoryContext
 from tests import hub_layout
+from tests.scripted import script
 
 WIDTH, HEIGHT, FRAMES = 96, 64, 17
 Bank = Callable[..., BankPipeline]
@@ -165,9 +166,9 @@ def test_an_answer_that_is_no_scene_is_asked_for_again_and_then_refused(
     bank: Bank, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said = iter(["\\x bad", "It falls."])
-    monkeypatch.setattr("nsp_core.banks.pipeline.write", lambda *_, **__: iter([Written(next(said), True, -0.5)]))
+    script(monkeypatch, "banks.pipeline", lambda _: Written(next(said), True, -0.5))
     assert [t.text for t in bank(False).think(story())] == ["It falls."]
-    monkeypatch.setattr("nsp_core.banks.pipeline.write", lambda *_, **__: iter([Written("", True, -0.5)]))
+    script(monkeypatch, "banks.pipeline", lambda _: Written("", True, -0.5))
     with pytest.raises(UserError, match="did not answer with a scene"):
         list(bank(False).think(story()))
 
@@ -175,9 +176,9 @@ def test_an_answer_that_is_no_scene_is_asked_for_again_and_then_refused(
 def test_words_that_the_drawer_would_cut_are_not_offered(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
     long = "The ice melts and the river flows. " * 30
     said = iter([long, "It falls."])
-    monkeypatch.setattr("nsp_core.banks.pipeline.write", lambda *_, **__: iter([Written(next(said), True, -0.5)]))
+    script(monkeypatch, "banks.pipeline", lambda _: Written(next(said), True, -0.5))
     assert [t.text for t in bank(False).think(story())] == ["It falls."]
-    monkeypatch.setattr("nsp_core.banks.pipeline.write", lambda *_, **__: iter([Written(long, True, -0.5)]))
+    script(monkeypatch, "banks.pipeline", lambda _: Written(long, True, -0.5))
     assert [t.text for t in bank().think(story())] == [long.strip()], "in unified mode the reader reads them"
 
 
@@ -207,9 +208,7 @@ def test_a_story_of_another_model_is_refused_in_plain_words(bank: Bank) -> None:
 def test_half_a_sentence_is_no_scene(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer that the limit of tokens cut is taken up to its last whole sentence; without one it is asked again."""
     said = iter(["The glass falls and then it", "It falls. And then"])
-    monkeypatch.setattr(
-        "nsp_core.banks.pipeline.write", lambda *_, **__: iter([Written(next(said), True, -0.5, cut=True)])
-    )
+    script(monkeypatch, "banks.pipeline", lambda _: Written(next(said), True, -0.5, cut=True))
     assert [t.text for t in bank(False).think(story()) if t.done] == ["It falls."]
 
 

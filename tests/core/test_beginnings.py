@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from nsp_core.model.beginnings import Beginnings, beginning
-from nsp_core.model.vision_language import Prompt, prepare, query_states, query_states_after, score, write
+from nsp_core.model.vision_language import Prompt, prepare, query_states, query_states_after
+from nsp_core.model.writing import score, write
 from nsp_core.pipeline import NextScenePipeline
 from nsp_core.types import Scene, StoryContext
 from training.models import ROOT

@@ -18,10 +18,11 @@ from nsp_core import NextScenePipeline, flow
 from nsp_core.checkpoint import COMPONENTS
 from nsp_core.errors import Cancelled, CheckpointMismatch, GeometryError, OutsideLanguage, UserError
 from nsp_core.language import Language
-from nsp_core.model.vision_language import Written
+from nsp_core.model.writing import Written
 from nsp_core.pipeline import predict_velocity
 from nsp_core.types import Frames, NextScene, Predictor, Progress, SamplingOptions, Scene, SceneRequest, StoryContext
 from tests.core import golden
+from tests.scripted import script
 
 QUICK = SamplingOptions(steps=1, guidance=1.0, seed=3, preview_every=0)
 LANGUAGE = Language(frozenset(["a", "red", "ball", "rolls", "it", "rains"]), ("A red ball rolls.",))
@@ -330,10 +331,7 @@ def test_a_wish_changes_the_words(pipeline: NextScenePipeline, story: StoryConte
 def test_words_that_could_not_be_drawn_are_not_offered(
     pipeline: NextScenePipeline, story: StoryContext, monkeypatch: pytest.MonkeyPatch, sayings: tuple[str, ...]
 ) -> None:
-    def scripted(*_: object, seed: int, **__: object) -> Iterator[Written]:
-        yield Written(sayings[seed % len(sayings)], True, -0.1)
-
-    monkeypatch.setattr("nsp_core.telling.write", scripted)
+    script(monkeypatch, "telling", lambda seed: Written(sayings[seed % len(sayings)], True, -0.1))
     monkeypatch.setattr(pipeline, "language", LANGUAGE)
     assert [thought.text for thought in pipeline.think(story, alternatives=2)] == ["It rains."]
 
@@ -341,7 +339,7 @@ def test_words_that_could_not_be_drawn_are_not_offered(
 def test_nothing_but_garble_is_declined(
     pipeline: NextScenePipeline, story: StoryContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nsp_core.telling.write", lambda *_, **__: iter([Written("bxll", True, -9.0)]))
+    script(monkeypatch, "telling", lambda _: Written("bxll", True, -9.0))
     monkeypatch.setattr(pipeline, "language", LANGUAGE)
     with pytest.raises(OutsideLanguage):
         list(pipeline.think(story, alternatives=2))
@@ -353,6 +351,9 @@ def test_fillers_never_reach_the_reader(
     monkeypatch.setattr(pipeline, "language", replace(LANGUAGE, fillers=frozenset(["please", "now"])))
     asked: list[str] = []
     monkeypatch.setattr("nsp_core.telling.write", lambda _m, _p, prompt, **_: asked.append(prompt.text) or iter(()))
+    monkeypatch.setattr(
+        "nsp_core.telling.write_several", lambda _m, _p, prompt, *_, **__: asked.append(prompt.text) or []
+    )
     polite = StoryContext((replace(story.scenes[0], words="Please, it rains now."),))
     with pytest.raises(OutsideLanguage):
         list(pipeline.think(polite, steer="please, a red ball rolls"))

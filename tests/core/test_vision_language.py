@@ -12,7 +12,8 @@ import torch
 from nsp_core.errors import Cancelled
 from nsp_core.model import build
 from nsp_core.model.processor import load_processor
-from nsp_core.model.vision_language import Prompt, positions, prepare, query_states, score, write
+from nsp_core.model.vision_language import Prompt, positions, prepare, query_states
+from nsp_core.model.writing import score, write
 from nsp_core.types import Frames
 
 QUERIES = 6

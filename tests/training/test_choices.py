@@ -23,7 +23,8 @@ from nsp_core.errors import CheckpointMismatch, UserError
 from nsp_core.language import Language
 from nsp_core.media.write import write_clip
 from nsp_core.model import build
-from nsp_core.model.vision_language import Prompt, score
+from nsp_core.model.vision_language import Prompt
+from nsp_core.model.writing import score
 from nsp_core.types import Scene, StoryContext
 from training.adapt.stage import LoraSizes
 from training.choices import file, main, packing, proof, proof_takes
@@ -161,7 +162,7 @@ def weigh(model: Any, pipeline: Any, prompt: Prompt, answers: Sequence[str]) -> 
 
 
 def test_answers_that_are_weighed_together_do_not_see_each_other(pipeline: Any) -> None:
-    """As nsp_core.model.vision_language.score, which weighs them one at a time, says; with pictures and without."""
+    """As nsp_core.model.writing.score, which weighs them one at a time, says; with pictures and without."""
     clip = np.random.default_rng(0).integers(0, 255, (2, 96, 160, 3), np.uint8)
     answers = ("Wind comes up.", "It starts to rain, and it rains.", "Snow.")
     model, processor = pipeline.vision_language, pipeline.processor

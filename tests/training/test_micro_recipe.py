@@ -19,7 +19,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from nsp_core.model import build
 from nsp_core.model.connector import Connector
-from nsp_core.model.vision_language import Prompt, score, write
+from nsp_core.model.vision_language import Prompt
+from nsp_core.model.writing import score, write
 from nsp_core.pipeline import NextScenePipeline
 from training import generator, loop
 from training.evaluate.intervals import Figure, estimate

@@ -18,7 +18,8 @@ from nsp_core import prompts
 from nsp_core.judges import Verdict
 from nsp_core.media import MediaClip, crop_resize, to_model_frames
 from nsp_core.memory import ends
-from nsp_core.model.vision_language import Prompt, write
+from nsp_core.model.vision_language import Prompt
+from nsp_core.model.writing import write
 from nsp_core.opinion import opinion
 from nsp_core.types import Frames, Scene, StoryContext
 from training.evaluate.captioner import Caption

@@ -35,6 +35,7 @@ from nsp_core.model.vision_language import Inputs, Prompt, prepare, query_states
 from nsp_core.model.writing import Written, write
 from nsp_core.opinion import opinion
 from nsp_core.sampler import Step, Velocity, denoise
+from nsp_core.sharpen import unsharp
 from nsp_core.telling import tell
 from nsp_core.types import (
     Description,
@@ -56,8 +57,8 @@ class NextScenePipeline(DiffusionPipeline, LTXVideoLoraLoaderMixin):
     """Implements `nsp_core.types.Predictor`.
 
     Config (in model_index.json): clip size and rate, `dialect` of the prompts, `reference` and `residual_scale` of the
-    latents, `rope_scale`, recommended sampling per mode, and `in_world_gain`: a picture that the autoencoder keeps
-    no better than this (see `fidelity`) was never part of the model's world.
+    latents, `rope_scale`, recommended sampling per mode, `in_world_gain`: a picture that the autoencoder keeps no
+    better than this (see `fidelity`) was never part of the model's world; and `sharpen`, of its pictures' edges.
     """
 
     model_cpu_offload_seq = "vision_language->connector->transformer->vae"
@@ -81,6 +82,7 @@ class NextScenePipeline(DiffusionPipeline, LTXVideoLoraLoaderMixin):
         rope_scale: Any = (2.0, 128.0, 128.0),
         sampling: Any = None,
         in_world_gain: float = -100.0,
+        sharpen: float = 0.0,
     ) -> None:
         super().__init__()
         self.register_modules(
@@ -102,6 +104,7 @@ class NextScenePipeline(DiffusionPipeline, LTXVideoLoraLoaderMixin):
             rope_scale=list(rope_scale),
             sampling=sampling or DEFAULT_SAMPLING,
             in_world_gain=in_world_gain,
+            sharpen=sharpen,
         )
         self.language: Language | None = None
         self.fingerprint = "unsaved"
@@ -326,8 +329,9 @@ class NextScenePipeline(DiffusionPipeline, LTXVideoLoraLoaderMixin):
         """(1, C, F, h, w), normalised -> (T, H, W, 3) uint8."""
         raw = denormalise(latents, self.vae.latents_mean.float(), self.vae.latents_std.float())
         with by_onednn(self.vae):
-            y = self.vae.decode(raw.to(self.vae.dtype)).sample[0].float().clamp(-1, 1)
-        return ((y + 1) * 127.5).round().to(torch.uint8).permute(1, 2, 3, 0).cpu().numpy()
+            y = self.vae.decode(raw.to(self.vae.dtype)).sample[0].float().transpose(0, 1)
+        y = unsharp(y.clamp(-1, 1), self.config.sharpen).clamp(-1, 1)
+        return ((y + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
 
     def fidelity(self, frames: Frames) -> float:
         """By how many dB the autoencoder keeps the last frame better than an 8-fold reduction does.

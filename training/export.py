@@ -29,6 +29,7 @@ from training.picturebook.words import LANGUAGE_VERSION, describe, instructions,
 from training.stages import from_run, load_reader, load_vae, put_average
 
 IN_WORLD_GAIN = 6.5  # in dB, see NextScenePipeline.fidelity: the world's renders lie well above, photographs well below
+SHARPEN = 0.5  # nsp_core.sharpen: PSNR as without it (27.5 dB), sharpness .71 of the drawing instead of .46
 
 
 def assemble(vae_run: Path, reader_run: Path, generator_run: Path | None) -> NextScenePipeline:
@@ -59,6 +60,7 @@ def assemble(vae_run: Path, reader_run: Path, generator_run: Path | None) -> Nex
         reference=reference,
         residual_scale=scale,
         in_world_gain=IN_WORLD_GAIN,
+        sharpen=SHARPEN,
     )
     pipeline.language = starter_language()
     return pipeline

@@ -150,7 +150,7 @@ def train(
                 raise
             value = ranks.mean([float(loss.detach())])[0]
             mean = value if running is None else running
-            if not math.isfinite(value) or (step > settled and value > config.spike * mean):
+            if not math.isfinite(value) or (step > settled and value > config.spike * abs(mean)):
                 raise FloatingPointError(f"The loss went to {value:.3g} at step {step} (running mean {mean:.3g}).")
             running = value if running is None else 0.98 * running + 0.02 * value
             if loss.requires_grad:

@@ -169,6 +169,12 @@ def test_a_young_run_may_jump_and_a_resumed_one_is_guarded_at_once(tmp_path):
         train(Constant([1.0, 500.0]), loop_config(70, eval_every=1000), tmp_path)
 
 
+def test_reinforcement_whose_loss_is_nothing_is_never_taken_for_a_jump(tmp_path):
+    """Its loss is zero but for rounding, of either sign; what it says about the model is in its gradient."""
+    values = [-3e-10] * 60 + [0.0, 2e-8]
+    assert train(Constant(values), loop_config(62, eval_every=1000, spike=math.inf), tmp_path) == 0
+
+
 def test_a_new_run_never_mixes_with_an_old_one(tmp_path):
     train(StoppedAt(flow_objective(), 2), loop_config(STEPS), tmp_path)
     with pytest.raises(ConfigError, match="earlier run"):

@@ -92,6 +92,7 @@ COMMANDS = {
             ("--limit N", "take N steps at most: shows that everything runs"),
             ("--out DIR", "with all, tiny and table: one folder for everything"),
             ("--cases N", "with table: held-out stories a row (default: 400)"),
+            ("--workers N", "with table: processes that share arms and rows (default: 1)"),
             ("--json", "with tiny, table and plan: print one JSON object as the last line"),
         ),
     ),

@@ -79,6 +79,7 @@ class BankPipeline(NextScenePipeline):
         rope_scale: Any = (),
         sampling: Any = None,
         in_world_gain: float = -math.inf,
+        sharpen: float = 0.0,
     ) -> None:
         super().__init__(
             vision_language=vision_language,
@@ -97,6 +98,7 @@ class BankPipeline(NextScenePipeline):
             rope_scale=rope_scale,  # the drawer says where cells lie in its own way
             sampling=sampling or {"continue": PAPER_SAMPLING, "cut": PAPER_SAMPLING},
             in_world_gain=in_world_gain,
+            sharpen=sharpen,
         )
         self.register_modules(text_encoder=text_encoder, tokenizer=tokenizer)
         module = build.drawer(type(transformer).__name__)

@@ -104,7 +104,9 @@ def test_errors_are_made_of_stories_and_read_again(starter, tmp_path):
     assert rows.of.tolist() == [0, 0, 0, 1, 1, 1]  # two events and nothing at all, after each clip
     assert not torch.equal(rows.latents[0], rows.latents[1])
     after = starter.encode(clip(story.worlds[1], story.events[1], story.worlds[2]))[0]
-    assert torch.equal(rows.latents[0], after.bfloat16()), "the story's own event comes first"
+    alike = torch.isclose(rows.latents[0].float(), after, rtol=1e-2, atol=1e-4)  # bfloat16, encoded beside others
+    assert alike.all(), "the story's own event comes first"
+    assert not torch.isclose(rows.latents[1].float(), after, rtol=1e-2, atol=1e-4).all()
     save_file(own_errors.tensors_of(made), tmp_path / "made.safetensors")
     again = recycling.read(tmp_path / "made.safetensors")
     assert torch.equal(again.tails, made.tails) and torch.equal(again.rows.conditions, rows.conditions)

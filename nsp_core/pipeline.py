@@ -32,7 +32,7 @@ from nsp_core.model.convolution import by_onednn
 from nsp_core.model.quick import Quick, one_run
 from nsp_core.model.velocity import predict_velocity
 from nsp_core.model.vision_language import Inputs, Prompt, prepare, query_states, query_states_after
-from nsp_core.model.writing import Written, write
+from nsp_core.model.writing import write
 from nsp_core.opinion import opinion
 from nsp_core.sampler import Step, Velocity, denoise
 from nsp_core.sharpen import unsharp
@@ -415,4 +415,4 @@ DEFAULT_SAMPLING = {
 }
 
 
-__all__ = ["DEFAULT_SAMPLING", "Latents", "NextScenePipeline", "Written", "predict_velocity"]
+__all__ = ["DEFAULT_SAMPLING", "Latents", "NextScenePipeline", "predict_velocity"]

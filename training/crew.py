@@ -19,8 +19,7 @@ from typing import Any, NoReturn
 
 from nsp_core.errors import UserError, WhatNextError
 from nsp_core.locks import FileLock
-
-ENDED_BEFORE = 75  # as every stage says it: the same command goes on
+from training.loop import PREEMPTED
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ def work_through(jobs: Sequence[Job], folder: Path, pause: float = 1.0) -> int:
     """
     while left := [job for job in jobs if not (folder / f"{job.name}.done").exists()]:
         if (folder / "ended").exists():
-            return ENDED_BEFORE
+            return PREEMPTED
         for job in left:
             if all((folder / f"{name}.done").exists() for name in job.needs):
                 code = attempt(job, folder)
@@ -107,7 +106,7 @@ def processes(size: int, work: Callable[..., int], given: tuple[Any, ...]) -> in
     codes = {one.exitcode for one in crew}
     if 0 in codes:  # whoever ended so found everything done
         return 0
-    return ENDED_BEFORE if codes <= {ENDED_BEFORE, -signal.SIGTERM} else 1
+    return PREEMPTED if codes <= {PREEMPTED, -signal.SIGTERM} else 1
 
 
 def at_work(work: Callable[..., int], given: tuple[Any, ...]) -> NoReturn:

@@ -140,10 +140,10 @@ class BankPipeline(NextScenePipeline):
         self, prompt: Prompt, alternatives: int, seed: int, should_stop: ShouldStop | None
     ) -> Iterator[Thought]:
         """The first one streams, the others are written side by side. Raises UserError when not one is a scene."""
-        reader: dict[str, Any] = {"max_tokens": MAX_ANSWER, "should_stop": should_stop, "begun": BEGUN}
-        asked, reader["begin"] = (self.vision_language, self.processor, prompt), self.beginnings.of
+        asked = (self.vision_language, self.processor, prompt)
+        how = {"max_tokens": MAX_ANSWER, "should_stop": should_stop, "begun": BEGUN, "begin": self.beginnings.of}
         last = Written("", False, 0.0)
-        for last in write(*asked, seed=seed, **reader):
+        for last in write(*asked, seed=seed, **how):
             if closed(last.text):
                 break
             if not last.done and (text := so_far(last.text)):
@@ -158,7 +158,7 @@ class BankPipeline(NextScenePipeline):
                     told.add(words)
             more = range(tried, tried if len(told) == alternatives else min(tried + alternatives, TRIES * alternatives))
             manners = [Manner(seed + n, 0.7 + 0.1 * min(n, 5), 0.95) for n in more]
-            answers = write_several(*asked, manners, enough=closed, **reader) if manners else []
+            answers = write_several(*asked, manners, enough=closed, **how) if manners else []
             tried += len(answers)
         if not told:
             raise UserError("The reader did not answer with a scene; say in your own words what happens next.")

@@ -5,8 +5,6 @@ begin with the same story and the same frames. Their keys and values are worked 
 
 A prompt says itself how far others may begin like it (`Prompt.shared`), and what lies before is always read in one
 piece and what follows in another: so the answer has the same bits whether the beginning was kept or not.
-
-Letters: L tokens of a prompt, P of them in its beginning.
 """
 
 from __future__ import annotations
@@ -19,6 +17,7 @@ import torch
 from torch import Tensor
 
 from nsp_core.model.vision_language import Begun, Inputs, Prompt, chat, positions
+from nsp_core.model.writing import go_on
 
 LEAST = 16  # tokens that are worth it
 
@@ -50,15 +49,10 @@ class Beginnings:
         if known is None or known.version != version or not (same(known.ids, ids) and same(known.pictures, pictures)):
             if known is not None:
                 self._kept.remove(known)
-            seen = {k: inputs[k] for k in ("pixel_values_videos", "video_grid_thw") if k in inputs}
-            where = positions(model, inputs)[..., :length]
-            out = model(input_ids=ids, position_ids=where, use_cache=True, logits_to_keep=1, **seen)
+            out = go_on(model, {**inputs, "input_ids": ids}, positions(model, inputs)[..., :length], None)
             known = _Kept(model, version, ids, pictures, out.past_key_values)
             self._kept = [*self._kept, known][-self._readers :]
         return Begun(copy.deepcopy(known.cache), length)  # whoever goes on adds to it
-
-    def forget(self) -> None:
-        self._kept.clear()
 
 
 def beginning(processor: Any, prompt: Prompt, inputs: Inputs) -> int:

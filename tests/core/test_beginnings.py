@@ -60,7 +60,7 @@ def test_what_is_understood_is_within_rounding_what_it_was(pipeline: Any) -> Non
 def test_kept_or_not_the_bits_are_the_same(pipeline: Any) -> None:
     """A recipe gives the same pictures whatever was asked before it."""
     task = "Draw: The ball rolls away."
-    pipeline.beginnings.forget()
+    pipeline.beginnings = Beginnings()
     fresh = pipeline.read(asked(pipeline, task)[0])
     seen = counted(pipeline)
     again = pipeline.read(asked(pipeline, task)[0])
@@ -75,7 +75,7 @@ def test_kept_or_not_the_bits_are_the_same(pipeline: Any) -> None:
 
 @torch.no_grad()
 def test_words_and_their_meaning_begin_alike(pipeline: Any) -> None:
-    pipeline.beginnings.forget()
+    pipeline.beginnings = Beginnings()
     seen = counted(pipeline)
     told = [one.text for one in pipeline.think(story(pipeline), alternatives=3) if one.done]
     assert told and sum(count > FRAMES for count in seen) == 1, "the story is read once"

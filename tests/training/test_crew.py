@@ -11,7 +11,8 @@ from functools import partial
 import pytest
 
 from nsp_core.errors import UserError, WhatNextError
-from training.crew import ENDED_BEFORE, Job, attempt, together, work_through
+from training.crew import Job, attempt, together, work_through
+from training.loop import PREEMPTED
 
 
 def note(out, name, seconds=0.0, code=0):
@@ -45,7 +46,7 @@ def test_each_job_is_done_once_and_after_what_it_needs(tmp_path, size):
 def test_a_job_that_ends_badly_ends_the_crew_with_its_code(tmp_path):
     two = [Job("bad", (), partial(note, tmp_path, "bad", code=2)), Job("other", (), partial(note, tmp_path, "other"))]
     assert work_through(two, tmp_path) == 2
-    assert work_through(two, tmp_path) == ENDED_BEFORE
+    assert work_through(two, tmp_path) == PREEMPTED
     assert [name for name, _ in noted(tmp_path)] == ["bad"]
 
 
@@ -55,7 +56,7 @@ def test_an_error_ends_the_crew_too(tmp_path):
 
     with pytest.raises(WhatNextError):
         work_through([Job("bad", (), fails)], tmp_path)
-    assert work_through([Job("other", (), partial(note, tmp_path, "other"))], tmp_path) == ENDED_BEFORE
+    assert work_through([Job("other", (), partial(note, tmp_path, "other"))], tmp_path) == PREEMPTED
 
 
 def held(out, folder):

@@ -15,7 +15,7 @@ from nsp_core.judges import Outcome, Verdict
 from nsp_core.judges.weighing import judge_locally
 from nsp_core.memory import ends
 from nsp_core.model.vision_language import Prompt
-from nsp_core.model.writing import score
+from nsp_core.model.writing import score, shares
 from nsp_core.types import Frames, Scene, StoryContext
 
 TEMPLATE = f"own {prompts.PROMPT_VERSION}"
@@ -48,6 +48,17 @@ def opinion(pipeline: Any, context: StoryContext, scene: Scene) -> Verdict:
     outcome: Outcome = "pass" if best == 0 else "fail"
     detail = prompts.VERDICTS[best].rstrip(".").removeprefix("It ")
     return Verdict(outcome, _REASONS[best], judge, TEMPLATE, detail, score=round(shares[0], 4), cost_usd=0.0)
+
+
+def believed(pipeline: Any, context: StoryContext, words: str) -> bool:
+    """Whether `words` may follow, as the reader itself sees it before anything is drawn. Only a reader that was taught
+    to judge words alone is asked: its config says below what chance it doubts (`doubt`; 0 asks nobody)."""
+    if not pipeline.config.doubt:
+        return True
+    prompt = pipeline.prompt(context, pipeline.dialect.judge.format(words=pipeline.plain(words)))
+    begin = pipeline.beginnings.of
+    follows = shares(pipeline.vision_language, pipeline.processor, prompt, prompts.VERDICTS, begin)[0]
+    return follows >= pipeline.config.doubt
 
 
 def verdict_chances(pipeline: Any, prompt: Prompt) -> list[float]:

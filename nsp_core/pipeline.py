@@ -58,7 +58,8 @@ class NextScenePipeline(DiffusionPipeline, LTXVideoLoraLoaderMixin):
 
     Config (in model_index.json): clip size and rate, `dialect` of the prompts, `reference` and `residual_scale` of the
     latents, `rope_scale`, recommended sampling per mode, `in_world_gain`: a picture that the autoencoder keeps no
-    better than this (see `fidelity`) was never part of the model's world; and `sharpen`, of its pictures' edges.
+    better than this (see `fidelity`) was never part of the model's world; `sharpen`, of its pictures' edges; `doubt`:
+    an idea that follows, as its reader sees it, with less than this chance is thought again.
     """
 
     model_cpu_offload_seq = "vision_language->connector->transformer->vae"
@@ -83,6 +84,7 @@ class NextScenePipeline(DiffusionPipeline, LTXVideoLoraLoaderMixin):
         sampling: Any = None,
         in_world_gain: float = -100.0,
         sharpen: float = 0.0,
+        doubt: float = 0.0,
     ) -> None:
         super().__init__()
         self.register_modules(
@@ -105,6 +107,7 @@ class NextScenePipeline(DiffusionPipeline, LTXVideoLoraLoaderMixin):
             sampling=sampling or DEFAULT_SAMPLING,
             in_world_gain=in_world_gain,
             sharpen=sharpen,
+            doubt=doubt,
         )
         self.language: Language | None = None
         self.fingerprint = "unsaved"

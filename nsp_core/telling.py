@@ -7,7 +7,7 @@ Knows nothing of pictures. Big readers, which were taught nothing of ours, answe
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 import torch
@@ -15,12 +15,15 @@ from torch import Tensor
 
 from nsp_core import prompts
 from nsp_core.errors import OutsideLanguage
+from nsp_core.language import Language
 from nsp_core.model.writing import Manner, Written, write, write_several
+from nsp_core.opinion import believed
 from nsp_core.taste import storyteller
 from nsp_core.types import ShouldStop, StoryContext, Thought
 
 # Of two meanings, see `apart`: in the starter two wordings of one event are at most .06 apart, two events .16 or more
 SAME = 0.1
+SECOND_THOUGHTS = 6
 
 
 def tell(
@@ -34,7 +37,8 @@ def tell(
 ) -> Iterator[Thought]:
     """See `NextScenePipeline.think`. The first alternative is the likeliest and streams; the others are sampled, each
     warmer, several side by side, and come when they are whole: one that only says in other words what was said is kept
-    back, and told at the end if too little else came to mind."""
+    back, and told at the end if too little else came to mind. What the reader itself does not believe is thought again
+    (`second_thought`), or not told."""
     language = pipeline.language
     if steer is not None and language:
         language.check(steer)
@@ -43,6 +47,13 @@ def tell(
     prompt = pipeline.prompt(context, task)
     teller = storyteller(pipeline) if steer is None else pipeline.vision_language  # a wish is no matter of taste
     how = {"should_stop": should_stop, "begin": pipeline.beginnings.of}
+
+    def write_some(manners: list[Manner]) -> list[Written]:
+        return write_several(teller, pipeline.processor, prompt, manners, **how) if manners else []
+
+    def believes(text: str) -> bool:
+        return steer is not None or believed(pipeline, context, text)  # a wish is the person's to believe
+
     told: dict[str, Tensor | None] = {}
     spare: list[Written] = []
     piece = Written("", False, 0.0)
@@ -51,14 +62,16 @@ def tell(
             yield Thought(0, piece.text)
     if piece.text.startswith(prompts.UNKNOWN[:12]):
         decline(pipeline, steer)
-    pieces, tries = [piece], 1
+    if sayable(language, piece.text) and not believes(piece.text):
+        piece = second_thought(write_some, lambda one: sayable(language, one.text) and believes(one.text)) or piece
+    first, pieces, tries = piece, [piece], 1
     while pieces:
         for piece in pieces:
             text = piece.text
-            if len(told) == alternatives or not text or text in told or text.startswith(prompts.UNKNOWN[:12]):
+            if len(told) == alternatives or text in told or not sayable(language, text):
                 continue
-            if language and language.unknown(text):
-                continue  # garbled: `act` would refuse it
+            if piece is not first and not believes(text):
+                continue
             # nothing to compare where one is asked for; and all that fulfils a wish means the same
             said = meaning(pipeline, context, text) if alternatives > 1 and steer is None else None
             if said is not None and any(other is not None and apart(said, other) < SAME for other in told.values()):
@@ -67,13 +80,26 @@ def tell(
             yield Thought(len(told), text, True, piece.score)
             told[text] = said
         more = range(tries, tries if len(told) == alternatives else min(tries + alternatives, 4 * alternatives))
-        manners = [Manner(seed + n, 1.0 + 0.1 * n, 0.95) for n in more]
-        pieces = write_several(teller, pipeline.processor, prompt, manners, **how) if manners else []
+        pieces = write_some([Manner(seed + n, 1.0 + 0.1 * n, 0.95) for n in more])
         tries += len(pieces)
     for number, piece in enumerate(spare[: alternatives - len(told)], len(told)):
         yield Thought(number, piece.text, True, piece.score)
     if not told and language:
         decline(pipeline, steer)
+
+
+def second_thought(
+    write_some: Callable[[list[Manner]], list[Written]], is_right: Callable[[Written], bool]
+) -> Written | None:
+    """The likeliest of some other ideas that is right; the same ones whatever the seed, as the first idea is."""
+    others = write_some([Manner(n, 1.0, 0.95) for n in range(SECOND_THOUGHTS)])
+    return next(filter(is_right, sorted(others, key=lambda one: -one.score)), None)
+
+
+def sayable(language: Language | None, text: str) -> bool:
+    """`act` would refuse what is garbled."""
+    known = not (language and language.unknown(text))
+    return bool(text) and not text.startswith(prompts.UNKNOWN[:12]) and known
 
 
 @torch.no_grad()

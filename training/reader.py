@@ -27,7 +27,7 @@ from nsp_core.model import build
 from nsp_core.model.connector import Connector
 from nsp_core.model.vision_language import positions, prepare, query_states
 from nsp_core.model.writing import write
-from training.all_answers import divergence
+from training.all_answers import Row, divergence
 from training.loop import LoopConfig
 from training.picturebook.parse import parse
 from training.picturebook.rules import enabled
@@ -222,7 +222,7 @@ class ReaderObjective:
                 **extra,
             ).last_hidden_state
         logits = model.lm_head(hidden[:, length - 1 : -1]).float()
-        losses = divergence(logits, [(self.ids(s.answer), self.right_answers(s)) for s in samples])
+        losses = divergence(logits, [self.row(s) for s in samples])
         assert tokenizer.padding_side == "left"
         return losses, self.seen_loss(samples, caught)
 
@@ -291,8 +291,9 @@ class ReaderObjective:
         made = prepare(self.processor, [s.prompt for s in samples], multiple)
         return {k: v.to(self.device) for k, v in made.items()}
 
-    def right_answers(self, one: Sample) -> list[tuple[list[int], float]]:
-        return [(self.ids(text), share) for text, share in one.answers]
+    def row(self, one: Sample) -> Row:
+        every = ([(self.ids(text), share) for text, share in some] for some in (one.answers, one.untaught))
+        return Row(self.ids(one.answer), *every)
 
     def ids(self, answer: str) -> list[int]:
         known = self._ids.get(answer)

@@ -5,6 +5,7 @@ Knows nothing of networks. A sample is a prompt (text and, for most, the two end
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from random import Random
 
@@ -14,7 +15,7 @@ from nsp_core import prompts
 from nsp_core.model.vision_language import Prompt
 from training.picturebook.loosely import describe_loosely, describe_vaguely
 from training.picturebook.readings import NEGATIONS
-from training.picturebook.rules import MEMORY, enabled, is_enabled, step
+from training.picturebook.rules import AMBIENT, MEMORY, enabled, is_enabled, step
 from training.picturebook.scenes import Story, odds
 from training.picturebook.splits import is_train
 from training.picturebook.wordings import retold
@@ -27,7 +28,7 @@ from training.picturebook.words import (
     look_back,
     tell,
 )
-from training.picturebook.world import COLOURS, LIGHTS, SLOTS, STATES, Event, World
+from training.picturebook.world import COLOURED, COLOURS, LIGHTS, SLOTS, STATES, Event, Fact, Thing, World
 
 _DIALECT = prompts.STARTER
 VAGUE_SHARE = 0.2  # of described beginnings, those that do not say everything
@@ -71,8 +72,8 @@ class Sample:
     now: World
     after: World
     plain: Prompt | None = None  # the same ask in the language's first wording, where a prompt words it otherwise
-    # all right answers with their probabilities, of which `answer` is one; 0 for what may be right and is held out
-    answers: tuple[tuple[str, float], ...] = ()
+    answers: tuple[tuple[str, float], ...] = ()  # all right ones with their probabilities, of which `answer` is one
+    untaught: tuple[tuple[str, float], ...] = ()  # those that are held out: neither shown nor denied
 
 
 def possible(moment: Moment, held_out: bool = False) -> list[Event]:
@@ -139,13 +140,16 @@ def sample(moment: Moment, task: str, rng: Random, *, frames: bool, held_out: bo
             moment.after,
         )
     answers: tuple[tuple[str, float], ...] = ()
+    untaught: tuple[tuple[str, float], ...] = ()
     if task == "next":
         likely = comings(moment, held_out)
         event = rng.choices(list(likely), list(likely.values()))[0]
         ask, answer = _DIALECT.next, tell(event, moment.world, rng.choice(choose))
-        unsaid = {event: 0.0 for event in enabled(moment.world) if event not in likely}
-        told = (likely | unsaid).items()
-        answers = tuple((tell(e, moment.world, v), share / len(choose)) for e, share in told for v in choose)
+        taught, held = all_odds(moment, likely)
+        answers, untaught = (
+            tuple((tell(e, moment.world, v), share / len(choose)) for e, share in some.items() for v in choose)
+            for some in (taught, held)
+        )
     elif task == "before":
         past = moment.story.events[moment.at - 1] if moment.at else None
         ask, answer = _DIALECT.before, look_back(past, before, rng.choice(choose))
@@ -176,7 +180,7 @@ def sample(moment: Moment, task: str, rng: Random, *, frames: bool, held_out: bo
         )
     else:
         raise ValueError(f"The reader's tasks are describe, next, before, steer, judge and draw; got '{task}'.")
-    return Sample(task, Prompt(text + ask, clips), answer, before, now, step(now, event), answers=answers)
+    return Sample(task, Prompt(text + ask, clips), answer, before, now, step(now, event), None, answers, untaught)
 
 
 def comings(moment: Moment, held_out: bool = False) -> dict[Event, float]:
@@ -187,25 +191,69 @@ def comings(moment: Moment, held_out: bool = False) -> dict[Event, float]:
     return odds(moment.world, past=moment.past, allowed=allowed) or {moment.event: 1.0}
 
 
+def all_odds(moment: Moment, likely: dict[Event, float]) -> tuple[dict[Event, float], dict[Event, float]]:
+    """The world's odds of what comes next: of the events in `likely`, and of the others, which are held out."""
+    every = odds(moment.world, past=moment.past)
+    taught = {event: every.get(event, 0.0) for event in likely}
+    if not sum(taught.values()):
+        taught = likely
+    return taught, {event: share for event, share in every.items() if event not in likely}
+
+
 def near_miss(moment: Moment, rng: Random) -> str | None:
     """What could happen next if one fact were another one (a state, a colour, the light, the weather), and cannot."""
-    world, kinds = moment.world, [*range(len(moment.world.things)), "light", "weather"]
+    world, changes = moment.world, _changes(moment.world, rng)
+    wrong = next(filter(None, (_impossible(world, changed) for changed in changes)), None)
+    return tell(rng.choice(wrong), world, rng.choice(TRAIN_VARIANTS)) if wrong else None
+
+
+def mistaken(moment: Moment, rng: Random) -> Event | None:
+    """An event that cannot happen here and lies near: one fact or two would have to be others, or another thing there.
+    None that is of a held-out composition: of these neither is to be learnt, that they happen or that they do not."""
+    world = moment.world
+    for _ in range(8):
+        changed = world
+        for _ in range(rng.choice((1, 1, 2))):
+            changed = _exchanged(changed, rng) if rng.random() < 0.25 else next(iter(_changes(changed, rng)), changed)
+        wrong = [event for event in _impossible(world, changed) if is_train(world, event)]
+        wrong = [event for event in wrong if event.rule not in AMBIENT] or (wrong if rng.random() < 0.2 else [])
+        if wrong:
+            return rng.choice(wrong)
+    return None
+
+
+def _impossible(world: World, changed: World) -> list[Event]:
+    return [event for event in enabled(changed) if not is_enabled(world, event)]
+
+
+def _changes(world: World, rng: Random) -> Iterator[World]:
+    """The same world with one fact changed, a fact of each thing and of the sky in turn."""
+    kinds: list[int | str | Fact] = [*range(len(world.things)), "light", "weather", *world.facts]
     rng.shuffle(kinds)
     for kind in kinds:
+        if isinstance(kind, Fact):  # what is out of sight: it never was, or had another colour
+            others = [replace(kind, colour=colour) for colour in COLOURS if kind.colour not in (None, colour)]
+            kept = tuple(fact for fact in world.facts if fact != kind)
+            yield replace(world, facts=(*kept, *rng.sample(others, min(1, len(others)) if rng.random() < 0.7 else 0)))
+            continue
         if isinstance(kind, int):
             thing = world.things[kind]
             others = [replace(thing, state=state) for state in STATES[thing.kind] if state != thing.state]
             others += [replace(thing, colour=colour) for colour in COLOURS if thing.colour not in (None, colour)]
-            changed = world.put(rng.choice(others)) if others else world
+            if others:
+                yield world.put(rng.choice(others))
         elif kind == "light":
-            changed = replace(world, light=rng.choice([light for light in LIGHTS if light != world.light]))
+            yield replace(world, light=rng.choice([light for light in LIGHTS if light != world.light]))
         else:
             wet = "snow" if world.place == "mountain" else "rain"
-            changed = replace(world, weather=rng.choice([w for w in ("clear", wet, "wind") if w != world.weather]))
-        wrong = [event for event in enabled(changed) if not is_enabled(world, event)]
-        if wrong:
-            return tell(rng.choice(wrong), world, rng.choice(TRAIN_VARIANTS))
-    return None
+            yield replace(world, weather=rng.choice([w for w in ("clear", wet, "wind") if w != world.weather]))
+
+
+def _exchanged(world: World, rng: Random) -> World:
+    """The same world with another thing in one slot."""
+    kind, colour = rng.choice(sorted(STATES)), rng.choice(COLOURS)
+    state = rng.choice(STATES[kind])
+    return world.put(Thing(rng.randrange(len(SLOTS)), kind, state, colour if kind in COLOURED else None))
 
 
 # words without which nobody could answer: arguments, negations and what a task is called by
@@ -267,9 +315,24 @@ def fulfilments(event: Event, world: World) -> tuple[tuple[str, float], ...]:
     return tuple((tell(event, world, variant), 1 / len(TRAIN_VARIANTS)) for variant in TRAIN_VARIANTS)
 
 
+def checked(moment: Moment, rng: Random) -> tuple[str, tuple[np.ndarray, ...], str]:
+    """Words alone, before anything is drawn: half of them can come true; the others nearly could, or just did."""
+    now, past = moment.world, moment.story.events[moment.at - 1] if moment.at else None
+    told = rng.choice(possible(moment) or [moment.event])
+    if rng.random() < 0.5:
+        likely = comings(moment)
+        told = rng.choices(list(likely), list(likely.values()))[0]
+    if rng.random() < 0.5:
+        told = past if past is not None and rng.random() < 0.3 else mistaken(moment, rng) or told
+    verdict = 0 if is_enabled(now, told) else 1 if told == past else 2
+    return tell(told, now, rng.choice(TRAIN_VARIANTS)), (), prompts.VERDICTS[verdict]
+
+
 def trial(moment: Moment, rng: Random, held_out: bool, frames: bool) -> tuple[str, tuple[np.ndarray, ...], str]:
-    """A candidate next scene (words and, with frames, its clip) and its true verdict."""
+    """A candidate next scene (words and, with frames, mostly its clip) and its true verdict."""
     now, event = moment.world, moment.event
+    if not held_out and rng.random() < 0.6:
+        return checked(moment, rng)
     kind = rng.random()
     if kind < 0.4:
         clip = (pictures(now, moment.after),) if frames else ()

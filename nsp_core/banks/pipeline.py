@@ -80,6 +80,7 @@ class BankPipeline(NextScenePipeline):
         sampling: Any = None,
         in_world_gain: float = -math.inf,
         sharpen: float = 0.0,
+        doubt: float = 0.0,
     ) -> None:
         super().__init__(
             vision_language=vision_language,
@@ -99,6 +100,7 @@ class BankPipeline(NextScenePipeline):
             sampling=sampling or {"continue": PAPER_SAMPLING, "cut": PAPER_SAMPLING},
             in_world_gain=in_world_gain,
             sharpen=sharpen,
+            doubt=doubt,
         )
         self.register_modules(text_encoder=text_encoder, tokenizer=tokenizer)
         module = build.drawer(type(transformer).__name__)

@@ -186,3 +186,22 @@ def score(model: Any, processor: Any, prompt: Prompt, answers: Sequence[str]) ->
         taken = logits.float().log_softmax(-1).gather(1, ids[0][:, None])
         results.append(float(taken.mean()))
     return results
+
+
+@torch.no_grad()
+def shares(
+    model: Any, processor: Any, prompt: Prompt, answers: Sequence[str], begin: Begin | None = None
+) -> list[float]:
+    """How probable each answer is after `prompt` if it is one of `answers`, told by the token at which they part: one
+    reading, where `score` takes one each. They must begin alike and all part at the same token."""
+    tokenizer = processor.tokenizer
+    ids = [tokenizer(answer)["input_ids"] for answer in answers]
+    alike = next(at for at, tokens in enumerate(zip(*ids, strict=False)) if len(set(tokens)) > 1)
+    parting = [one[alike] for one in ids]
+    if len(set(parting)) < len(parting):
+        raise ValueError(f"The answers {', '.join(answers)} do not all part at one token.")
+    begun = tokenizer.decode(ids[0][:alike])
+    inputs = {k: v.to(model.device) for k, v in prepare(processor, [prompt], begun=begun).items()}
+    kept = begin(model, processor, prompt, inputs) if begin else None
+    out = go_on(model, inputs, positions(model, inputs), kept)
+    return out.logits[0, -1, parting].float().softmax(-1).tolist()

@@ -30,7 +30,17 @@ from training.picturebook.words import (
     words_of,
 )
 from training.picturebook.world import COLOURS, SLOTS
-from training.reader_data import Moment, Sample, begin_sample, ends_of, near_miss, sample, story_words, thinned
+from training.reader_data import (
+    Moment,
+    Sample,
+    begin_sample,
+    ends_of,
+    mistaken,
+    near_miss,
+    sample,
+    story_words,
+    thinned,
+)
 
 TASKS = ("describe", "next", "before", "steer", "judge", "draw")
 
@@ -72,10 +82,10 @@ def test_next_reads_back_as_an_event_that_can_happen_and_was_not_held_out(moment
 
 def test_next_knows_all_right_answers_and_their_odds(moments):
     for moment, one in draws(moments, "next"):
-        told = dict(one.answers)
-        assert one.answer in told
-        assert sum(told.values()) == pytest.approx(1)
-        assert {parse(words) for words in told} <= set(enabled(moment.world))
+        told, held = dict(one.answers), dict(one.untaught)
+        assert one.answer in told and not told.keys() & held.keys()
+        assert sum(told.values()) + sum(held.values()) == pytest.approx(1)
+        assert {parse(words) for words in (*told, *held)} <= set(enabled(moment.world))
 
 
 @pytest.mark.parametrize("task", ["draw", "steer"])
@@ -88,14 +98,15 @@ def test_held_out_compositions_are_never_asked_for_in_training(moments, task):
 
 
 def test_what_is_held_out_is_neither_shown_nor_denied(moments):
-    unsaid = 0
+    closed = 0
     for moment, one in draws(moments, "next"):
         if not any(is_train(moment.world, event) for event in enabled(moment.world)):
             continue
-        for words, share in one.answers:
-            unsaid += (held := not is_train(moment.world, parse(words)))
-            assert share == 0 or not held
-    assert unsaid
+        closed += moment.is_closed
+        assert all(is_train(moment.world, parse(words)) for words, _ in one.answers)
+        held = {event for event in enabled(moment.world) if not is_train(moment.world, event)}
+        assert {parse(words) for words, _ in one.untaught} == held
+    assert closed
 
 
 def test_a_near_miss_is_an_event_that_cannot_happen_here(moments):
@@ -104,6 +115,14 @@ def test_a_near_miss_is_an_event_that_cannot_happen_here(moments):
     for moment, words in missed:
         event = parse(words)
         assert event is not None and not is_enabled(moment.world, event)
+
+
+def test_what_is_called_a_mistake_cannot_happen_and_is_not_held_out(moments):
+    wrong = [(m, event) for i, m in enumerate(moments) if (event := mistaken(m, Random(i)))]
+    assert len(wrong) > 0.9 * len(moments)
+    for moment, event in wrong:
+        assert not is_enabled(moment.world, event) and is_train(moment.world, event)
+    assert len({event.rule for _, event in wrong}) > 20
 
 
 def test_a_moment_is_closed_where_a_held_out_composition_could_follow(moments):
@@ -155,13 +174,18 @@ def test_a_verdict_agrees_with_the_rules(moments):
 
 
 def test_a_judged_clip_shows_what_its_verdict_says(moments):
-    for moment, one in draws(moments[:60], "judge", frames=True):
+    alone = 0  # words that are judged before anything is drawn
+    for moment, one in draws(moments[:90], "judge", frames=True):
+        if len(one.prompt.clips) < 2:
+            alone += 1
+            continue
         *_, shown = one.prompt.clips
         moved = not np.array_equal(shown[0], shown[1])
         if one.answer == prompts.VERDICTS[0]:
             assert moved == (moment.after.seen() != moment.world.seen())
         elif one.answer == prompts.VERDICTS[1]:
             assert not moved
+    assert 30 < alone < 80
 
 
 def test_draw_is_told_what_can_happen_and_its_state_is_what_comes_of_it(moments):

@@ -29,11 +29,12 @@ from nsp_core.model.vision_language import positions, prepare, query_states
 from nsp_core.model.writing import write
 from training.all_answers import Row, divergence
 from training.loop import LoopConfig
+from training.own_words import OwnWords
 from training.picturebook.parse import parse
 from training.picturebook.rules import enabled
 from training.picturebook.scenes import Story
 from training.picturebook.world import COLOURS, LIGHTS, PLACES, SLOTS, STATES, WEATHERS, World
-from training.reader_data import Moment, Sample, begin_sample, near_miss, sample, thinned
+from training.reader_data import Moment, Sample, begin_sample, judged, near_miss, sample, thinned
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +67,10 @@ class ReaderConfig:
     # reader that learned there that it never happens tells what cannot happen instead: it must learn what else can
     closed_share: float = 0.2
     near_share: float = 0.0  # of the same questions: a near miss is followed to where it goes wrong, not a right answer
+    # Words of its own (training.own_words): questions that follow a wrong one to where it goes wrong instead of a near
+    # miss, and verdicts on right and wrong ones instead of made-up ones
+    own_words: Path | None = None
+    own_share: float = 0.5
     frames_share: float = 0.7
     thinned_share: float = 0.3  # samples of whose prompt some words are left out
     held_out_stories: int = 200
@@ -124,6 +129,7 @@ class ReaderObjective:
     stories: list[Story]
     held_out: list[Story] = field(default_factory=list)
     anchor: Reader | None = None  # a frozen reader whose query states are kept
+    own: list[OwnWords] = field(default_factory=list)
     _ids: dict[str, list[int]] = field(default_factory=dict)
 
     def moment(self, rng: np.random.Generator, depth: int, task: str = "") -> Moment:
@@ -162,11 +168,22 @@ class ReaderObjective:
         return asked, drawn
 
     def asked(self, rng: np.random.Generator, depth: int, task: str, pick: Random, frames: bool) -> Sample:
+        wrong = task == "next" and pick.random() < self.config.near_share
+        if self.own and (wrong or task == "judge") and pick.random() < self.config.own_share:
+            one = self.own_row(depth, pick, right=not wrong and pick.random() < 0.5)
+            moment = Moment(self.stories[one.story], one.at)
+            if wrong:
+                return replace(sample(moment, task, pick, frames=frames), answer=one.words)
+            return judged(moment, one.words, pick, frames=frames)
         moment = self.moment(rng, depth, task)
-        one = sample(moment, task, pick, frames=frames)
-        if task == "next" and pick.random() < self.config.near_share:
-            return replace(one, answer=near_miss(moment, pick) or one.answer)
-        return one
+        found = sample(moment, task, pick, frames=frames)
+        return replace(found, answer=near_miss(moment, pick) or found.answer) if wrong else found
+
+    def own_row(self, depth: int, pick: Random, right: bool) -> OwnWords:
+        while True:
+            one = pick.choice(self.own)
+            if one.right is right and one.at < depth:
+                return one
 
     def loss(
         self,

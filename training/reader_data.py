@@ -14,6 +14,7 @@ import numpy as np
 from nsp_core import prompts
 from nsp_core.model.vision_language import Prompt
 from training.picturebook.loosely import describe_loosely, describe_vaguely
+from training.picturebook.parse import parse
 from training.picturebook.readings import NEGATIONS
 from training.picturebook.rules import AMBIENT, MEMORY, enabled, is_enabled, step
 from training.picturebook.scenes import Story, odds
@@ -315,6 +316,20 @@ def fulfilments(event: Event, world: World) -> tuple[tuple[str, float], ...]:
     return tuple((tell(event, world, variant), 1 / len(TRAIN_VARIANTS)) for variant in TRAIN_VARIANTS)
 
 
+def judged(moment: Moment, words: str, rng: Random, *, frames: bool) -> Sample:
+    """The verdict on `words` that somebody told at `moment`, before anything is drawn."""
+    event = parse(words)
+    assert event is not None
+    one = sample(moment, "before", rng, frames=frames)
+    text = one.prompt.text.removesuffix(_DIALECT.before) + _DIALECT.judge.format(words=words)
+    return replace(one, task="judge", prompt=replace(one.prompt, text=text), answer=verdict_on(moment, event))
+
+
+def verdict_on(moment: Moment, event: Event) -> str:
+    past = moment.story.events[moment.at - 1] if moment.at else None
+    return prompts.VERDICTS[0 if is_enabled(moment.world, event) else 1 if event == past else 2]
+
+
 def checked(moment: Moment, rng: Random) -> tuple[str, tuple[np.ndarray, ...], str]:
     """Words alone, before anything is drawn: half of them can come true; the others nearly could, or just did."""
     now, past = moment.world, moment.story.events[moment.at - 1] if moment.at else None
@@ -324,8 +339,7 @@ def checked(moment: Moment, rng: Random) -> tuple[str, tuple[np.ndarray, ...], s
         told = rng.choices(list(likely), list(likely.values()))[0]
     if rng.random() < 0.5:
         told = past if past is not None and rng.random() < 0.3 else mistaken(moment, rng) or told
-    verdict = 0 if is_enabled(now, told) else 1 if told == past else 2
-    return tell(told, now, rng.choice(TRAIN_VARIANTS)), (), prompts.VERDICTS[verdict]
+    return tell(told, now, rng.choice(TRAIN_VARIANTS)), (), verdict_on(moment, told)
 
 
 def trial(moment: Moment, rng: Random, held_out: bool, frames: bool) -> tuple[str, tuple[np.ndarray, ...], str]:

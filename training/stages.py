@@ -18,7 +18,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from nsp_core.errors import ConfigError
 from nsp_core.model import build
 from nsp_core.model.vision_language import Prompt
-from training import checkpoint, loop, parallel, recycling
+from training import checkpoint, loop, own_words, parallel, recycling
 from training.flow_matching import FlowObjective, Generator
 from training.generator import GeneratorConfig, make_cache, read_cache, read_queries
 from training.loop import LoopConfig
@@ -79,7 +79,9 @@ def train_reader(config: ReaderConfig, resume: bool) -> int:
         reader.connector.requires_grad_(False)
         anchor.to(config.device)
     reader.to(config.device)
-    objective = ReaderObjective(config, processor, reader, read_pool(config.stories), held_out, anchor)
+    stories = read_pool(config.stories)
+    own = [] if config.own_words is None else own_words.read(config.own_words, stories)
+    objective = ReaderObjective(config, processor, reader, stories, held_out, anchor, own)
     return loop.train(
         objective,
         config.loop,

@@ -35,8 +35,8 @@ from training.picturebook.draw import clip
 from training.picturebook.judge import ExactJudge
 from training.picturebook.parse import parse
 from training.picturebook.reader import idle, reader_of
-from training.picturebook.rules import AMBIENT, enabled, step
-from training.picturebook.splits import split_of
+from training.picturebook.rules import AMBIENT, enabled, is_enabled, step
+from training.picturebook.splits import is_train, split_of
 from training.picturebook.words import describe, tell
 from training.picturebook.world import Event, World
 
@@ -158,13 +158,22 @@ def test_one_story_for_all_is_seen() -> None:
     def broad(model: Perfect) -> dict:  # type: ignore[type-arg]
         measure = Measure(model, plan)
         for number in range(plan.n):
-            measure.breadth(cases.case(plan.seed, number))
+            measure.breadth(cases.case(plan.seed, number), cases.ordinary(plan.seed, number))
         return measure.report.plain()
 
     many, one = broad(Perfect()), broad(Monotone())
     assert many["variety"]["mean"] > 0.4 and one["variety"]["mean"] == 0
     assert one["collapse"]["distance"]["mean"] > 0.8 > many["collapse"]["distance"]["mean"]
     assert 0 < many["collapse"]["noise"]["mean"] < one["collapse"]["distance"]["low"]
+    assert one["collapse"]["ordinary"]["mean"] > 0.8 > many["collapse"]["ordinary"]["mean"]
+
+
+def test_an_ordinary_moment_is_one_of_a_story_that_could_be_trained_on() -> None:
+    found = [cases.ordinary(0, number) for number in range(20)]
+    assert all(is_train(one.before, one.event) and is_enabled(one.before, one.event) for one in found)
+    again = [cases.ordinary(0, number) for number in range(20)]
+    assert [(one.before, one.event, one.past) for one in found] == [(one.before, one.event, one.past) for one in again]
+    assert len({one.event.rule for one in found}) > 8
 
 
 def test_blur_is_not_sharp_and_another_picture_is_not_alike() -> None:

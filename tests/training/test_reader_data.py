@@ -368,3 +368,30 @@ def test_further_wordings_are_the_same_event_in_other_words():
         for line in lines:
             assert set(re.findall(r"\{(\w)\}", line)) == fields, line
         assert len(set(lines)) == len(lines) >= 5 and not set(lines) & set(told)
+
+
+def test_own_words_are_judged_and_followed_to_where_they_go_wrong():
+    from training.loop import LoopConfig
+    from training.own_words import OwnWords
+    from training.reader import ReaderConfig, ReaderObjective
+
+    stories = [story(Random(seed), 8) for seed in range(40)]
+    rows = []
+    for number, one in enumerate(stories):
+        for at in range(len(one.events)):
+            moment = Moment(one, at)
+            wrong, right = mistaken(moment, Random(at)), [e for e in enabled(moment.world) if is_train(moment.world, e)]
+            rows += [OwnWords(number, at, tell(event, moment.world, 0), True) for event in right[:1]]
+            rows += [OwnWords(number, at, tell(wrong, moment.world, 0), False)] if wrong else []
+    config = ReaderConfig(LoopConfig(1), stories="", out="", near_share=1.0, own_share=1.0)  # type: ignore[arg-type]
+    objective = ReaderObjective(config, None, None, stories, own=rows)  # type: ignore[arg-type]
+    rng, pick, verdicts = np.random.default_rng(0), Random(0), set()
+    for _ in range(60):
+        one = objective.asked(rng, 11, "judge", pick, frames=False)
+        told = parse(asked(one, prompts.STARTER.judge))
+        assert (one.answer == prompts.VERDICTS[0]) is is_enabled(one.now, told), one
+        verdicts.add(one.answer)
+        followed = objective.asked(rng, 11, "next", pick, frames=False)
+        assert not is_enabled(followed.now, parse(followed.answer))
+        assert followed.answer not in dict(followed.answers)
+    assert len(verdicts) >= 2

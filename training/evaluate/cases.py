@@ -25,7 +25,8 @@ from training.picturebook.world import Event, World
 
 @dataclass(frozen=True)
 class Case:
-    """A held-out story up to its last event: `event` is one future that was never trained on, not the only one."""
+    """A story up to an event. `case`: a held-out one up to its last event, which is one future that was never trained
+    on, not the only one."""
 
     number: int
     context: StoryContext
@@ -51,6 +52,17 @@ def case(seed: int, number: int) -> Case:
     told = held_out_story(rng, rng.randint(2, 5))
     past = told.events[:-1]
     return Case(number, context_of(told.worlds[:-1], past, rng), told.worlds[-2], told.events[-1], past)
+
+
+def ordinary(seed: int, number: int) -> Case:
+    """A moment of an unseen story that tells nothing held out."""
+    rng = Random(f"ordinary {seed}/{number}")
+    told = train_story(rng, rng.randint(2, 6))
+    while not told.events:
+        told = train_story(rng, rng.randint(2, 6))
+    at = rng.randrange(len(told.events))
+    past = told.events[:at]
+    return Case(number, context_of(told.worlds[: at + 1], past, rng), told.worlds[at], told.events[at], past)
 
 
 def what_ifs(seed: int, count: int) -> list[tuple[WhatIf, StoryContext, StoryContext]]:

@@ -27,7 +27,8 @@ legibility     the last frame of a continued clip against a re-rendering of the 
 variety        of moments with three possible events or more: where four sampled alternatives tell two or more of them;
                `variety_world`: where four draws of the world itself do
 collapse       total variation between the rules of sampled alternatives and those of the world at the same moments;
-               `noise` is the same between two draws of the world
+               `noise` is the same between two draws of the world. `ordinary`: at moments of unseen stories in which
+               all that happens was trained; at the others the world mostly does what the model was never told of
 events         right_scene of continued clips by rule, the model's own choices and the steered ones together
 
 Knows nothing of the command line or of files. A verdict that is missing is left out, never averaged.
@@ -109,6 +110,7 @@ class Report:
     tallies: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
     events: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
     spread: Spread = field(default_factory=Spread)
+    ordinary: Spread = field(default_factory=Spread)
     cases: int = 0
     seconds: float = 0.0
 
@@ -132,7 +134,12 @@ class Report:
             "legibility": {name: plain(t[f"legibility.{name}"]) for name in ("readable", "ssim", "sharpness")},
             "variety": plain(t["variety"]),
             "variety_world": plain(t["variety_world"]),
-            "collapse": {"distance": plain(self.spread.distance()), "noise": plain(self.spread.noise())},
+            "collapse": {
+                "distance": plain(self.spread.distance()),
+                "noise": plain(self.spread.noise()),
+                "ordinary": plain(self.ordinary.distance()),
+                "ordinary_noise": plain(self.ordinary.noise()),
+            },
         }
 
     def cases_of(self) -> dict[str, dict[str, list[float]]]:
@@ -176,7 +183,7 @@ class Measure:
             if number < plan.closed_loops:
                 self.closed_loop(cases.case(plan.seed, plan.n + number))
                 self.idle_chain(cases.case(plan.seed, plan.n + number))
-            self.breadth(cases.case(plan.seed, number))
+            self.breadth(cases.case(plan.seed, number), cases.ordinary(plan.seed, number))
             for i in range(number * plan.phrases // plan.n, (number + 1) * plan.phrases // plan.n):
                 self.phrase(i, PHRASES[i])
             self.report.cases = number + 1
@@ -338,8 +345,15 @@ class Measure:
             self._add("phrases.done", number, right)
         self._add("phrases.done_or_declined", number, right if words else True)
 
-    def breadth(self, one: cases.Case) -> None:
+    def breadth(self, one: cases.Case, ordinary: cases.Case) -> None:
         """What four sampled alternatives tell, beside what the world does at that moment."""
+        events, world = self._beside(one, self.report.spread)
+        if choices(one.before) >= ENOUGH:
+            self._add("variety", one.number, len({step(one.before, event).seen() for event in events}) > 1)
+            self._add("variety_world", one.number, len(set(world)) > 1)
+        self._beside(ordinary, self.report.ordinary)
+
+    def _beside(self, one: cases.Case, spread: Spread) -> tuple[list[Event], list[str]]:
         seed = self.plan.seed + one.number
         texts: dict[int, str] = {}
         try:
@@ -350,10 +364,8 @@ class Measure:
         events = [event for words in texts.values() if (event := self.told(one.before, words)) is not None]
         rng = Random(f"breadth {seed}")
         world, again = (world_rules(one.before, one.past, SAMPLED, rng) for _ in range(2))
-        if choices(one.before) >= ENOUGH:
-            self._add("variety", one.number, len({step(one.before, event).seen() for event in events}) > 1)
-            self._add("variety_world", one.number, len(set(world)) > 1)
-        self.report.spread.add((event.rule for event in events), world, again)
+        spread.add((event.rule for event in events), world, again)
+        return events, world
 
     def idle_chain(self, one: cases.Case) -> None:
         """Scene after scene in which nothing happens, each drawn after the one before."""

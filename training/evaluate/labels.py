@@ -102,13 +102,13 @@ def sheet(rows: list[tuple[int, str, str, Frames, Frames]]) -> Image.Image:
         top = at * (height + line + gap)
         for column, picture in enumerate([last, *(clip[i] for i in SHOWN)]):
             out.paste(Image.fromarray(picture), (gap + column * (width + gap), top))
-        draw.text((gap, top + height + 2), f"{number}  [{mode}]  {words}", fill="black", font=_font())
+        draw.text((gap, top + height + 2), f"{number}  [{mode}]  {words}", fill="black", font=font(14))
     return out
 
 
-def _font() -> Any:
+def font(size: int) -> Any:
     try:
-        return ImageFont.truetype(str(_FONT), 14)
+        return ImageFont.truetype(str(_FONT), size)
     except OSError:
         return ImageFont.load_default()
 

@@ -89,3 +89,27 @@ def test_other_cases_and_other_files_are_refused(tmp_path, capsys):
     assert main(["compare", str(a), str(tmp_path / "c.json")]) == 2
     assert "single cases" in capsys.readouterr().err
     assert main(["compare", str(a), str(tmp_path / "none.json")]) == 2
+
+
+def kept(path, seed, values, checkpoint="m"):
+    path.write_text(
+        json.dumps({"result": {"seed": seed}, "cases": {"words": stories(values)}, "checkpoint": checkpoint})
+    )
+    return str(path)
+
+
+def test_two_halves_are_pooled_as_so_many_stories(tmp_path, capsys):
+    files = [kept(tmp_path / "a.json", 1, [1, 1, 0, 1]), kept(tmp_path / "b.json", 2, [1, 0, 1, 1, 1, 1])]
+    assert main(["pool", *files, "--json"]) == 0
+    figure = json.loads(capsys.readouterr().out.splitlines()[-1])["words"]
+    assert figure["n"] == 10 and figure["mean"] == pytest.approx(0.8) and figure["low"] < 0.7 < 0.9 < figure["high"]
+
+
+@pytest.mark.parametrize(("second", "said"), [((1, "m"), "count twice"), ((2, "other"), "unlike models")])
+def test_the_same_stories_and_another_model_are_not_pooled(tmp_path, capsys, second, said):
+    files = [kept(tmp_path / "a.json", 1, [1, 0]), kept(tmp_path / "b.json", second[0], [1, 0], second[1])]
+    assert main(["pool", *files]) == 2
+    assert said in capsys.readouterr().err
+    (tmp_path / "c.json").write_text("[]")
+    assert main(["pool", str(tmp_path / "c.json")]) == 2
+    assert "eval ... --out" in capsys.readouterr().err

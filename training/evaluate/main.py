@@ -40,6 +40,9 @@ def main(argv: list[str] | None = None) -> int:
     one.add_argument("--n", type=int, default=64, help="held-out stories (default: 64)")
     one.add_argument("--seed", type=int, default=0)
     one.add_argument("--minutes", type=float, default=math.inf, help="stop after about so many minutes")
+    one.add_argument(
+        "--loops", type=int, help="stories of eight own scenes, the longest part (default: a quarter of n)"
+    )
     one.add_argument("--quick", action="store_true", help=f"a look: {QUICK['n']} stories, closed loops of 4 scenes")
     one.add_argument("--no-cut", action="store_true", help="leave out the mode cut")
     one.add_argument("--device", default="cpu")
@@ -93,6 +96,9 @@ def main(argv: list[str] | None = None) -> int:
     two.add_argument("a", type=Path)
     two.add_argument("b", type=Path)
     two.add_argument("--json", action="store_true", help="print one JSON object as the last line")
+    many = suites.add_parser("pool", help="results of one model with unlike seeds as one")
+    many.add_argument("files", type=Path, nargs="+")
+    many.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     args = parser.parse_args(argv)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
@@ -259,6 +265,16 @@ def tell(args: argparse.Namespace, name: str, about: dict[str, str], cases: Case
     return 0
 
 
+def pool_some(args: argparse.Namespace) -> int:
+    from training.evaluate import pool
+
+    figures = pool.pool(args.files)
+    print(pool.table(figures))
+    if args.json:
+        print(json.dumps({name: figure.plain() for name, figure in figures.items()}, allow_nan=False))
+    return 0
+
+
 def compare_two(args: argparse.Namespace) -> int:
     from training.evaluate import compare
 
@@ -277,7 +293,7 @@ def plan_of(args: argparse.Namespace) -> Plan:
     return Plan(
         args.n,
         args.seed,
-        closed_loops=max(1, args.n // 4),
+        closed_loops=max(1, args.n // 4) if args.loops is None else args.loops,
         what_ifs=max(1, args.n // 2),
         cut=not args.no_cut,
         minutes=args.minutes,
@@ -326,6 +342,7 @@ SUITES = {
     "composition": composition,
     "memory": memory,
     "compare": compare_two,
+    "pool": pool_some,
 }
 SUITES |= {"nsp": nsp, "vbench": vbench}
 

@@ -255,7 +255,8 @@ def test_environment_is_made_once_and_again_only_when_requirements_change(tiny: 
     assert first.returncode == 7, first.stderr
     assert first.stdout.split("|")[0] == str(tiny / ".venv")
     assert builds(tiny) == 1
-    assert len(first.stderr.splitlines()) == 2
+    said = [line for line in first.stderr.splitlines() if not line.startswith("  still making")]  # on a busy machine
+    assert len(said) == 2, first.stderr
 
     again = door(tiny)
     assert (again.returncode, again.stderr) == (7, "")

@@ -15,12 +15,13 @@ from nsp_core.judges import Outcome, Verdict
 from nsp_core.judges.weighing import judge_locally
 from nsp_core.memory import ends
 from nsp_core.model.vision_language import Prompt
-from nsp_core.model.writing import score, shares
+from nsp_core.model.writing import lean, score, shares
 from nsp_core.types import Frames, Scene, StoryContext
 
 TEMPLATE = f"own {prompts.PROMPT_VERSION}"
 OWN = "own:"  # how the judge id of a model's own opinion begins
 LEAST_MASS = 0.5  # below it the reader would rather say something else than give a verdict
+SURE = 1e-3  # no verdict is surer than that
 _REASONS = ("it follows from the story", "it repeats what was there", "it does not follow from the story")
 
 
@@ -52,13 +53,20 @@ def opinion(pipeline: Any, context: StoryContext, scene: Scene) -> Verdict:
 
 def believed(pipeline: Any, context: StoryContext, words: str) -> bool:
     """Whether `words` may follow, as the reader itself sees it before anything is drawn. Only a reader that was taught
-    to judge words alone is asked: its config says below what chance it doubts (`doubt`; 0 asks nobody)."""
-    if not pipeline.config.doubt:
-        return True
-    prompt = pipeline.prompt(context, pipeline.dialect.judge.format(words=pipeline.plain(words)))
-    begin = pipeline.beginnings.of
-    follows = shares(pipeline.vision_language, pipeline.processor, prompt, prompts.VERDICTS, begin)[0]
-    return follows >= pipeline.config.doubt
+    to judge words alone is asked: its config says below what `belief` it doubts (`doubt`; None asks nobody)."""
+    return pipeline.config.doubt is None or belief(pipeline, context, words) >= pipeline.config.doubt
+
+
+def belief(pipeline: Any, context: StoryContext, words: str) -> float:
+    """Two witnesses, added up as log-odds: the verdict on `words` alone, and how much rather the reader would tell
+    them, were they wished for, than decline the wish. Each errs in places of its own (DECISIONS.md)."""
+    parts, begin = (pipeline.vision_language, pipeline.processor), pipeline.beginnings.of
+    plain = pipeline.plain(words)
+    asked = pipeline.prompt(context, pipeline.dialect.judge.format(words=plain))
+    follows = shares(*parts, asked, prompts.VERDICTS, begin)[0]
+    wished = pipeline.prompt(context, pipeline.dialect.steer.format(words=plain))
+    odds = math.log(max(follows, SURE) / max(1 - follows, SURE))
+    return odds + lean(*parts, wished, words, prompts.UNKNOWN, begin)
 
 
 def verdict_chances(pipeline: Any, prompt: Prompt) -> list[float]:

@@ -59,7 +59,7 @@ class NextScenePipeline(DiffusionPipeline, LTXVideoLoraLoaderMixin):
     Config (in model_index.json): clip size and rate, `dialect` of the prompts, `reference` and `residual_scale` of the
     latents, `rope_scale`, recommended sampling per mode, `in_world_gain`: a picture that the autoencoder keeps no
     better than this (see `fidelity`) was never part of the model's world; `sharpen`, of its pictures' edges; `doubt`:
-    an idea that follows, as its reader sees it, with less than this chance is thought again.
+    an idea in which its reader believes less than this is thought again (nsp_core.opinion; in log-odds).
     """
 
     model_cpu_offload_seq = "vision_language->connector->transformer->vae"
@@ -84,7 +84,7 @@ class NextScenePipeline(DiffusionPipeline, LTXVideoLoraLoaderMixin):
         sampling: Any = None,
         in_world_gain: float = -100.0,
         sharpen: float = 0.0,
-        doubt: float = 0.0,
+        doubt: float | None = None,
     ) -> None:
         super().__init__()
         self.register_modules(

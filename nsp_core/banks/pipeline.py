@@ -80,7 +80,7 @@ class BankPipeline(NextScenePipeline):
         sampling: Any = None,
         in_world_gain: float = -math.inf,
         sharpen: float = 0.0,
-        doubt: float = 0.0,
+        doubt: float | None = None,
     ) -> None:
         super().__init__(
             vision_language=vision_language,

@@ -205,3 +205,25 @@ def shares(
     kept = begin(model, processor, prompt, inputs) if begin else None
     out = go_on(model, inputs, positions(model, inputs), kept)
     return out.logits[0, -1, parting].float().softmax(-1).tolist()
+
+
+@torch.no_grad()
+def lean(model: Any, processor: Any, prompt: Prompt, answer: str, instead: str, begin: Begin | None = None) -> float:
+    """How much rather `answer` is written after `prompt` than anything that begins like `instead`: the difference of
+    their log-probabilities. Positive: rather the answer."""
+    tokenizer = processor.tokenizer
+    inputs = {k: v.to(model.device) for k, v in prepare(processor, [prompt]).items()}
+    position_ids = positions(model, inputs)
+    read = go_on(model, inputs, position_ids, begin(model, processor, prompt, inputs) if begin else None)
+    ids = tokenizer(answer + tokenizer.eos_token, return_tensors="pt")["input_ids"].to(model.device)
+    more = position_ids.max() + 1 + torch.arange(ids.shape[1] - 1, device=ids.device)
+    out = model(
+        input_ids=ids[:, :-1],
+        position_ids=more.expand(3, 1, -1),
+        past_key_values=read.past_key_values,
+        use_cache=True,
+    )
+    first = read.logits[0, -1:].float().log_softmax(-1)
+    rest = out.logits[0].float().log_softmax(-1)
+    written = torch.cat([first, rest]).gather(1, ids[0][:, None]).sum()
+    return float(written - first[0, tokenizer(instead)["input_ids"][0]])

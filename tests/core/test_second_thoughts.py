@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from nsp_core import NextScenePipeline, opinion, prompts, telling
-from nsp_core.model.writing import Manner, Written, shares
+from nsp_core.model.writing import Manner, Written, lean, score, shares
 from nsp_core.types import Scene, StoryContext
 from tests.core import golden
 from training.models import ROOT
@@ -78,22 +78,49 @@ def test_a_wish_is_not_doubted(pipeline: NextScenePipeline, monkeypatch: pytest.
 
 
 # --- what is believed ------------------------------------------------------------------------------------------------
-def test_it_is_asked_as_it_was_taught_with_words_alone(
-    pipeline: NextScenePipeline, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("doubt", "answer"), [(None, True), (2.0, True), (2.4, False)])
+def test_two_witnesses_are_heard(
+    pipeline: NextScenePipeline, monkeypatch: pytest.MonkeyPatch, doubt: float | None, answer: bool
 ) -> None:
     asked: list[Any] = []
-    monkeypatch.setattr(opinion, "shares", lambda _m, _p, prompt, answers, _: asked.append((prompt, answers)) or [0.4])
-    assert opinion.believed(pipeline, STORY, "It rains.") and not asked, "this reader was not taught to doubt"
-    pipeline.register_to_config(doubt=0.5)
+
+    def share(_m: Any, _p: Any, prompt: Any, answers: Any, _: Any) -> list[float]:
+        asked.append((prompt.text, len(prompt.clips), answers))
+        return [0.75, 0.05, 0.2]
+
+    def leaning(_m: Any, _p: Any, prompt: Any, words: str, instead: str, _: Any) -> float:
+        asked.append((prompt.text, words, instead))
+        return 1.0
+
+    monkeypatch.setattr(opinion, "shares", share)
+    monkeypatch.setattr(opinion, "lean", leaning)
+    pipeline.register_to_config(doubt=doubt)
     try:
-        assert not opinion.believed(pipeline, STORY, "It rains.")
-        pipeline.register_to_config(doubt=0.3)
-        assert opinion.believed(pipeline, STORY, "It rains.")
+        assert opinion.believed(pipeline, STORY, "It rains.") is answer  # ln 3 and 1: 2.1
     finally:
-        pipeline.register_to_config(doubt=0.0)
-    prompt, answers = asked[0]
-    assert prompt.text == "1. The sun shines.\nDoes it follow? It rains." and len(prompt.clips) == 1
-    assert answers == prompts.VERDICTS
+        pipeline.register_to_config(doubt=None)
+    story = "1. The sun shines.\n"
+    assert asked == (
+        []
+        if doubt is None
+        else [
+            (story + "Does it follow? It rains.", 1, prompts.VERDICTS),
+            (story + "Next: It rains.", "It rains.", prompts.UNKNOWN),
+        ]
+    )
+
+
+def test_leaning_is_the_whole_answer_against_the_first_token_of_the_other(pipeline: NextScenePipeline) -> None:
+    prompt = pipeline.prompt(STORY, "Next: It rains.")
+    parts = (pipeline.vision_language, pipeline.processor, prompt)
+    end = pipeline.processor.tokenizer
+    tokens = len(end("It rains." + end.eos_token)["input_ids"])
+    whole = tokens * score(*parts, ["It rains."])[0]
+    found, other = (lean(*parts, "It rains.", instead, pipeline.beginnings.of) for instead in ("The", "A"))
+    assert found < -whole and found != pytest.approx(other)
+    assert found - lean(*parts, "It snows.", "The") == pytest.approx(
+        whole - len(end("It snows." + end.eos_token)["input_ids"]) * score(*parts, ["It snows."])[0], abs=1e-3
+    )
 
 
 @pytest.mark.skipif(not STARTER.is_dir(), reason="no starter in this checkout")

@@ -8,6 +8,8 @@ taught it (the big Qwen-VL) is asked the paper's template instead. Knows nothing
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import cache, partial
 from typing import Any
 
 from nsp_core import prompts
@@ -51,10 +53,12 @@ def opinion(pipeline: Any, context: StoryContext, scene: Scene) -> Verdict:
     return Verdict(outcome, _REASONS[best], judge, TEMPLATE, detail, score=round(shares[0], 4), cost_usd=0.0)
 
 
-def believed(pipeline: Any, context: StoryContext, words: str) -> bool:
-    """Whether `words` may follow, as the reader itself sees it before anything is drawn. Only a reader that was taught
-    to judge words alone is asked: its config says below what `belief` it doubts (`doubt`; None asks nobody)."""
-    return pipeline.config.doubt is None or belief(pipeline, context, words) >= pipeline.config.doubt
+def believer(pipeline: Any, context: StoryContext) -> Callable[[str], float] | None:
+    """How far the reader itself believes words that tell what follows on `context`, before anything is drawn: `belief`,
+    each asked once. None for a reader that was not taught to judge words alone: its config has no `doubt`."""
+    if pipeline.config.doubt is None:
+        return None
+    return cache(partial(belief, pipeline, context))
 
 
 def belief(pipeline: Any, context: StoryContext, words: str) -> float:

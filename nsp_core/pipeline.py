@@ -59,7 +59,7 @@ class NextScenePipeline(DiffusionPipeline, LTXVideoLoraLoaderMixin):
     Config (in model_index.json): clip size and rate, `dialect` of the prompts, `reference` and `residual_scale` of the
     latents, `rope_scale`, recommended sampling per mode, `in_world_gain`: a picture that the autoencoder keeps no
     better than this (see `fidelity`) was never part of the model's world; `sharpen`, of its pictures' edges; `doubt`:
-    an idea in which its reader believes less than this is thought again (nsp_core.opinion; in log-odds).
+    its reader believes in no idea below this (nsp_core.opinion; in log-odds), and in any where there is none.
     """
 
     model_cpu_offload_seq = "vision_language->connector->transformer->vae"

@@ -17,13 +17,16 @@ from nsp_core import prompts
 from nsp_core.errors import OutsideLanguage
 from nsp_core.language import Language
 from nsp_core.model.writing import Manner, Written, write, write_several
-from nsp_core.opinion import believed
+from nsp_core.opinion import believer
 from nsp_core.taste import storyteller
 from nsp_core.types import ShouldStop, StoryContext, Thought
 
 # Of two meanings, see `apart`: in the starter two wordings of one event are at most .06 apart, two events .16 or more
 SAME = 0.1
+# The first idea, see `best_of`: measured on stories of training compositions (DECISIONS.md)
+CONVINCED = 8.0  # log-odds
 SECOND_THOUGHTS = 6
+LIKELIHOOD = 10.0  # what the mean log-probability a token counts beside a belief
 
 
 def tell(
@@ -37,8 +40,9 @@ def tell(
 ) -> Iterator[Thought]:
     """See `NextScenePipeline.think`. The first alternative is the likeliest and streams; the others are sampled, each
     warmer, several side by side, and come when they are whole: one that only says in other words what was said is kept
-    back, and told at the end if too little else came to mind. What the reader itself does not believe is thought again
-    (`second_thought`), or not told."""
+    back, and told at the end if too little else came to mind. A reader that can doubt its ideas does so before it tells
+    them: then the first is the best of several (`best_of`) and comes whole, and others that it does not believe don't.
+    """
     language = pipeline.language
     if steer is not None and language:
         language.check(steer)
@@ -51,26 +55,25 @@ def tell(
     def write_some(manners: list[Manner]) -> list[Written]:
         return write_several(teller, pipeline.processor, prompt, manners, **how) if manners else []
 
-    def believes(text: str) -> bool:
-        return steer is not None or believed(pipeline, context, text)  # a wish is the person's to believe
-
+    # a wish is the person's to believe
+    belief = None if steer is not None else believer(pipeline, context)
     told: dict[str, Tensor | None] = {}
     spare: list[Written] = []
     piece = Written("", False, 0.0)
     for piece in write(teller, pipeline.processor, prompt, seed=seed, **how):
-        if not piece.done and not piece.text.startswith(prompts.UNKNOWN[:12]):
+        if not piece.done and belief is None and not piece.text.startswith(prompts.UNKNOWN[:12]):
             yield Thought(0, piece.text)
     if piece.text.startswith(prompts.UNKNOWN[:12]):
         decline(pipeline, steer)
-    if sayable(language, piece.text) and not believes(piece.text):
-        piece = second_thought(write_some, lambda one: sayable(language, one.text) and believes(one.text)) or piece
+    if belief is not None:
+        piece = best_of(piece, write_some, lambda one: sayable(language, one.text), belief)
     first, pieces, tries = piece, [piece], 1
     while pieces:
         for piece in pieces:
             text = piece.text
             if len(told) == alternatives or text in told or not sayable(language, text):
                 continue
-            if piece is not first and not believes(text):
+            if belief is not None and piece is not first and belief(text) < pipeline.config.doubt:
                 continue
             # nothing to compare where one is asked for; and all that fulfils a wish means the same
             said = meaning(pipeline, context, text) if alternatives > 1 and steer is None else None
@@ -88,12 +91,19 @@ def tell(
         decline(pipeline, steer)
 
 
-def second_thought(
-    write_some: Callable[[list[Manner]], list[Written]], is_right: Callable[[Written], bool]
-) -> Written | None:
-    """The likeliest of some other ideas that is right; the same ones whatever the seed, as the first idea is."""
-    others = write_some([Manner(n, 1.0, 0.95) for n in range(SECOND_THOUGHTS)])
-    return next(filter(is_right, sorted(others, key=lambda one: -one.score)), None)
+def best_of(
+    first: Written,
+    write_some: Callable[[list[Manner]], list[Written]],
+    is_right: Callable[[Written], bool],
+    belief: Callable[[str], float],
+) -> Written:
+    """The first idea if the reader is convinced of it; else, of that and some others, the one that is likeliest and
+    believed most. The same whatever the seed."""
+    if is_right(first) and belief(first.text) >= CONVINCED:
+        return first
+    others = write_some([Manner(number, 1.0, 0.95) for number in range(SECOND_THOUGHTS)])
+    possible = {one.text: one for one in (*reversed(others), first) if is_right(one)}
+    return max(possible.values(), key=lambda one: belief(one.text) + LIKELIHOOD * one.score, default=first)
 
 
 def sayable(language: Language | None, text: str) -> bool:

@@ -29,6 +29,7 @@ from training.picturebook.words import LANGUAGE_VERSION, describe, instructions,
 from training.stages import from_run, load_reader, load_vae, put_average
 
 IN_WORLD_GAIN = 6.5  # in dB, see NextScenePipeline.fidelity: the world's renders lie well above, photographs well below
+DOUBT = 3.0  # in log-odds: ideas in which the reader believes less are not told (nsp_core.opinion)
 SHARPEN = 0.55  # nsp_core.sharpen: PSNR as without it (27.2 dB), sharpness .71 of the drawing instead of .45
 
 
@@ -61,6 +62,7 @@ def assemble(vae_run: Path, reader_run: Path, generator_run: Path | None) -> Nex
         residual_scale=scale,
         in_world_gain=IN_WORLD_GAIN,
         sharpen=SHARPEN,
+        doubt=DOUBT,
     )
     pipeline.language = starter_language()
     return pipeline

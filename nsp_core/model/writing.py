@@ -200,11 +200,8 @@ def shares(
     parting = [one[alike] for one in ids]
     if len(set(parting)) < len(parting):
         raise ValueError(f"The answers {', '.join(answers)} do not all part at one token.")
-    begun = tokenizer.decode(ids[0][:alike])
-    inputs = {k: v.to(model.device) for k, v in prepare(processor, [prompt], begun=begun).items()}
-    kept = begin(model, processor, prompt, inputs) if begin else None
-    out = go_on(model, inputs, positions(model, inputs), kept)
-    return out.logits[0, -1, parting].float().softmax(-1).tolist()
+    _, logits = follow_on(model, processor, prompt, ids[0][:alike], begin)
+    return logits[-1, parting].softmax(-1).tolist()
 
 
 @torch.no_grad()
@@ -212,18 +209,29 @@ def lean(model: Any, processor: Any, prompt: Prompt, answer: str, instead: str, 
     """How much rather `answer` is written after `prompt` than anything that begins like `instead`: the difference of
     their log-probabilities. Positive: rather the answer."""
     tokenizer = processor.tokenizer
+    ids = tokenizer(answer + tokenizer.eos_token)["input_ids"]
+    first, logits = follow_on(model, processor, prompt, ids[:-1], begin)
+    written = logits.log_softmax(-1).gather(1, torch.tensor(ids, device=logits.device)[:, None]).sum()
+    return float(written - first.log_softmax(-1)[tokenizer(instead)["input_ids"][0]])
+
+
+def follow_on(
+    model: Any, processor: Any, prompt: Prompt, tokens: Sequence[int], begin: Begin | None
+) -> tuple[Tensor, Tensor]:
+    """What may stand after `prompt` (vocabulary,), and there and after each of `tokens` (1 + their number, vocabulary):
+    logits in fp32."""
     inputs = {k: v.to(model.device) for k, v in prepare(processor, [prompt]).items()}
     position_ids = positions(model, inputs)
     read = go_on(model, inputs, position_ids, begin(model, processor, prompt, inputs) if begin else None)
-    ids = tokenizer(answer + tokenizer.eos_token, return_tensors="pt")["input_ids"].to(model.device)
-    more = position_ids.max() + 1 + torch.arange(ids.shape[1] - 1, device=ids.device)
-    out = model(
-        input_ids=ids[:, :-1],
-        position_ids=more.expand(3, 1, -1),
-        past_key_values=read.past_key_values,
-        use_cache=True,
-    )
-    first = read.logits[0, -1:].float().log_softmax(-1)
-    rest = out.logits[0].float().log_softmax(-1)
-    written = torch.cat([first, rest]).gather(1, ids[0][:, None]).sum()
-    return float(written - first[0, tokenizer(instead)["input_ids"][0]])
+    logits = read.logits[0, -1:].float()
+    if tokens:
+        ids = torch.tensor([tokens], device=model.device)
+        more = position_ids.max() + 1 + torch.arange(ids.shape[1], device=ids.device)
+        out = model(
+            input_ids=ids,
+            position_ids=more.expand(3, 1, -1),
+            past_key_values=read.past_key_values,
+            use_cache=True,
+        )
+        logits = torch.cat([logits, out.logits[0].float()])
+    return logits[0], logits

@@ -46,11 +46,11 @@ def opinion(pipeline: Any, context: StoryContext, scene: Scene) -> Verdict:
     mass = sum(chances)
     if not math.isfinite(mass) or mass < LEAST_MASS:
         return Verdict("missing", "the answer was not a verdict", judge, TEMPLATE)
-    shares = [chance / mass for chance in chances]
-    best = shares.index(max(shares))
+    portions = [chance / mass for chance in chances]
+    best = portions.index(max(portions))
     outcome: Outcome = "pass" if best == 0 else "fail"
     detail = prompts.VERDICTS[best].rstrip(".").removeprefix("It ")
-    return Verdict(outcome, _REASONS[best], judge, TEMPLATE, detail, score=round(shares[0], 4), cost_usd=0.0)
+    return Verdict(outcome, _REASONS[best], judge, TEMPLATE, detail, score=round(portions[0], 4), cost_usd=0.0)
 
 
 def believer(pipeline: Any, context: StoryContext) -> Callable[[str], float] | None:

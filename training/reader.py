@@ -170,20 +170,17 @@ class ReaderObjective:
     def asked(self, rng: np.random.Generator, depth: int, task: str, pick: Random, frames: bool) -> Sample:
         wrong = task == "next" and pick.random() < self.config.near_share
         if self.own and (wrong or task == "judge") and pick.random() < self.config.own_share:
-            one = self.own_row(depth, pick, right=not wrong and pick.random() < 0.5)
-            moment = Moment(self.stories[one.story], one.at)
-            if wrong:
-                return replace(sample(moment, task, pick, frames=frames), answer=one.words)
-            return judged(moment, one.words, pick, frames=frames)
+            right = not wrong and pick.random() < 0.5
+            rows = [row for row in self.own if row.right is right and row.at < depth]
+            if rows:
+                one = pick.choice(rows)
+                moment = Moment(self.stories[one.story], one.at)
+                if wrong:
+                    return replace(sample(moment, task, pick, frames=frames), answer=one.words)
+                return judged(moment, one.words, pick, frames=frames)
         moment = self.moment(rng, depth, task)
         found = sample(moment, task, pick, frames=frames)
         return replace(found, answer=near_miss(moment, pick) or found.answer) if wrong else found
-
-    def own_row(self, depth: int, pick: Random, right: bool) -> OwnWords:
-        while True:
-            one = pick.choice(self.own)
-            if one.right is right and one.at < depth:
-                return one
 
     def loss(
         self,

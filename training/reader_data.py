@@ -202,7 +202,8 @@ def all_odds(moment: Moment, likely: dict[Event, float]) -> tuple[dict[Event, fl
 
 
 def near_miss(moment: Moment, rng: Random) -> str | None:
-    """What could happen next if one fact were another one (a state, a colour, the light, the weather), and cannot."""
+    """What could happen next if one fact were another one (a state, a colour, the sky, what is out of sight), and
+    cannot."""
     world, changes = moment.world, _changes(moment.world, rng)
     wrong = next(filter(None, (_impossible(world, changed) for changed in changes)), None)
     return tell(rng.choice(wrong), world, rng.choice(TRAIN_VARIANTS)) if wrong else None

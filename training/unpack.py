@@ -37,7 +37,6 @@ def unpack(model: Path, out: Path, configs: Path = CONFIGS / "starter") -> None:
         said = [f"out={json.dumps(str(places[name]))}", *overrides]
         return config.load(cls, configs / f"{name}.yaml", said)
 
-    vae = load(VaeConfig, "vae")
     wide = any(len(block.resnets) > 1 for block in pipeline.vae.decoder.up_blocks)
     vae = load(VaeConfig, "vae", f"wide_decoder={json.dumps(wide)}")
     put(places["vae"], vae, build.autoencoder(vae.width, wide_decoder=wide), pipeline.vae.state_dict())
@@ -55,8 +54,7 @@ def unpack(model: Path, out: Path, configs: Path = CONFIGS / "starter") -> None:
     tail = f"flow.shows_tail={json.dumps(pipeline.config.reference == 'repeat_tail')}"
     generator = load(GeneratorConfig, "generator", *runs, tail)
     drawer = build.transformer(generator.width, generator.layers, generator.heads, condition=reader.caption_channels)
-    bridge = {n: t for n, t in Generator(whole.connector, drawer).state_dict().items()}
-    named = {n: t for n, t in parts(pipeline, "connector", "transformer").items() if n in bridge}
+    named = parts(pipeline, "connector", "transformer")
     put(places["generator"], generator, Generator(whole.connector, drawer), named)
     scale = torch.tensor(pipeline.config.residual_scale)
     save_file({"residual_scale": scale}, places["generator"] / "residual_scale.safetensors")

@@ -395,3 +395,6 @@ def test_own_words_are_judged_and_followed_to_where_they_go_wrong():
         assert not is_enabled(followed.now, parse(followed.answer))
         assert followed.answer not in dict(followed.answers)
     assert len(verdicts) >= 2
+    objective.own = [row for row in rows if row.right and row.at]  # none that is wrong, none early enough
+    assert objective.asked(rng, 1, "next", pick, frames=False).task == "next"
+    assert objective.asked(rng, 1, "judge", pick, frames=False).task == "judge"

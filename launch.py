@@ -122,6 +122,7 @@ COMMANDS = {
             ("--loops N", "stories of eight own scenes, the longest part (default: a quarter of n)"),
             ("--quick", "a look: few stories, short closed loops"),
             ("--no-cut", "leave out the mode cut"),
+            ("--words", "only whether the words can happen; nothing is drawn"),
             ("--mode NAME", "told: continue (default) or cut"),
             ("--captioner NAME", "nsp: claude, server, own, or a model's folder puts the clips into words"),
             ("--judge NAME", "nsp: claude, server or local judges these words with the paper's template"),

@@ -168,6 +168,12 @@ def test_one_story_for_all_is_seen() -> None:
     assert one["collapse"]["ordinary"]["mean"] > 0.8 > many["collapse"]["ordinary"]["mean"]
 
 
+def test_words_alone_are_those_of_the_whole_measure(perfect: dict) -> None:  # type: ignore[type-arg]
+    alone = Measure(Perfect(), replace(SMALL, words_only=True)).run().plain()
+    assert alone["words"] == perfect["words"] and alone["n"] == perfect["n"]
+    assert alone["right_scene"]["continue"] is None and alone["phrases"]["done"] is None
+
+
 def test_an_ordinary_moment_is_one_of_a_story_that_could_be_trained_on() -> None:
     found = [cases.ordinary(0, number) for number in range(20)]
     assert all(is_train(one.before, one.event) and is_enabled(one.before, one.event) for one in found)

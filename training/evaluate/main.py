@@ -45,6 +45,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     one.add_argument("--quick", action="store_true", help=f"a look: {QUICK['n']} stories, closed loops of 4 scenes")
     one.add_argument("--no-cut", action="store_true", help="leave out the mode cut")
+    one.add_argument("--words", action="store_true", help="only whether the words can happen; nothing is drawn")
     one.add_argument("--device", default="cpu")
     one.add_argument("--report", type=Path, help="write every clip beside its rendering into one HTML file")
     one.add_argument("--out", type=Path, help="write the result with its single cases, for `eval compare`")
@@ -296,6 +297,7 @@ def plan_of(args: argparse.Namespace) -> Plan:
         closed_loops=max(1, args.n // 4) if args.loops is None else args.loops,
         what_ifs=max(1, args.n // 2),
         cut=not args.no_cut,
+        words_only=args.words,
         minutes=args.minutes,
     )
 

@@ -90,6 +90,7 @@ class Plan:
     what_ifs: int = 32
     phrases: int = 60
     cut: bool = True
+    words_only: bool = False  # nothing is drawn: many stories in little time
     minutes: float = math.inf
 
 
@@ -177,6 +178,10 @@ class Measure:
         for number in range(plan.n):
             if self._late():
                 break
+            if plan.words_only:
+                self.tells(cases.case(plan.seed, number))
+                self.report.cases = number + 1
+                continue
             self.next_scene(cases.case(plan.seed, number))
             if number < len(pairs):
                 self.what_if(number, *pairs[number])
@@ -248,9 +253,7 @@ class Measure:
         frames = one.context.scenes[-1].frames
         assert frames is not None
         self._add("reader", one.number, self._describes(frames, one.before))
-        words = self.think(one.context, seed)
-        event = self.told(one.before, words)
-        self._add("words", one.number, event is not None)
+        words, event = self.tells(one)
         drawn = self.draw(one.context, words, "continue", seed) if words else None
         if drawn is not None:
             self._add("continuity", one.number, psnr(drawn.frames[0], last))
@@ -271,6 +274,12 @@ class Measure:
             self._legible(one, drawn.frames)
         self._steering(one, event, seed)
         self._bounds(one)
+
+    def tells(self, one: cases.Case) -> tuple[str, Event | None]:
+        words = self.think(one.context, self.plan.seed + one.number)
+        event = self.told(one.before, words)
+        self._add("words", one.number, event is not None)
+        return words, event
 
     def _legible(self, one: cases.Case, frames: Frames) -> None:
         found = legibility(frames[-1], self.judge.reader)

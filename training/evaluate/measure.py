@@ -180,21 +180,24 @@ class Measure:
                 break
             if plan.words_only:
                 self.tells(cases.case(plan.seed, number))
-                self.report.cases = number + 1
-                continue
-            self.next_scene(cases.case(plan.seed, number))
-            if number < len(pairs):
-                self.what_if(number, *pairs[number])
-            if number < plan.closed_loops:
-                self.closed_loop(cases.case(plan.seed, plan.n + number))
-                self.idle_chain(cases.case(plan.seed, plan.n + number))
-            self.breadth(cases.case(plan.seed, number), cases.ordinary(plan.seed, number))
-            for i in range(number * plan.phrases // plan.n, (number + 1) * plan.phrases // plan.n):
-                self.phrase(i, PHRASES[i])
+            else:
+                self.everything(number, pairs)
             self.report.cases = number + 1
             self.report.seconds = time.monotonic() - self._started
             log.info("case %d of %d, %.0f s", number + 1, plan.n, self.report.seconds)
         return self.report
+
+    def everything(self, number: int, pairs: list[tuple[Any, StoryContext, StoryContext]]) -> None:
+        plan = self.plan
+        self.next_scene(cases.case(plan.seed, number))
+        if number < len(pairs):
+            self.what_if(number, *pairs[number])
+        if number < plan.closed_loops:
+            self.closed_loop(cases.case(plan.seed, plan.n + number))
+            self.idle_chain(cases.case(plan.seed, plan.n + number))
+        self.breadth(cases.case(plan.seed, number), cases.ordinary(plan.seed, number))
+        for i in range(number * plan.phrases // plan.n, (number + 1) * plan.phrases // plan.n):
+            self.phrase(i, PHRASES[i])
 
     def _late(self) -> bool:
         return time.monotonic() - self._started > 60 * self.plan.minutes

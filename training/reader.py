@@ -35,6 +35,7 @@ from training.picturebook.rules import enabled
 from training.picturebook.scenes import Story
 from training.picturebook.world import COLOURS, LIGHTS, PLACES, SLOTS, STATES, WEATHERS, World
 from training.reader_data import Moment, Sample, begin_sample, judged, near_miss, sample, thinned
+from training.remembering import remembered
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +72,10 @@ class ReaderConfig:
     # miss, and verdicts on right and wrong ones instead of made-up ones
     own_words: Path | None = None
     own_share: float = 0.5
+    # Of the wishes and verdicts: those in stories that only memory decides (training.remembering), and how many such
+    # stories there are
+    recall_share: float = 0.0
+    recalls: int = 3000
     frames_share: float = 0.7
     thinned_share: float = 0.3  # samples of whose prompt some words are left out
     held_out_stories: int = 200
@@ -130,6 +135,7 @@ class ReaderObjective:
     held_out: list[Story] = field(default_factory=list)
     anchor: Reader | None = None  # a frozen reader whose query states are kept
     own: list[OwnWords] = field(default_factory=list)
+    remembering: list[Moment] = field(default_factory=list)
     _ids: dict[str, list[int]] = field(default_factory=dict)
 
     def moment(self, rng: np.random.Generator, depth: int, task: str = "") -> Moment:
@@ -168,6 +174,10 @@ class ReaderObjective:
         return asked, drawn
 
     def asked(self, rng: np.random.Generator, depth: int, task: str, pick: Random, frames: bool) -> Sample:
+        if self.remembering and task in ("steer", "judge") and pick.random() < self.config.recall_share:
+            recalled = remembered(self.remembering, task, depth, pick, frames=frames)
+            if recalled is not None:
+                return recalled
         wrong = task == "next" and pick.random() < self.config.near_share
         if self.own and (wrong or task == "judge") and pick.random() < self.config.own_share:
             right = not wrong and pick.random() < 0.5

@@ -23,6 +23,7 @@ from training.flow_matching import FlowObjective, Generator
 from training.generator import GeneratorConfig, make_cache, read_cache, read_queries
 from training.loop import LoopConfig
 from training.reader import Reader, ReaderConfig, ReaderObjective, new_reader, reader_for
+from training.remembering import recalls
 from training.stories import read_pool
 from training.vae import VaeConfig, VaeObjective
 
@@ -37,6 +38,7 @@ def train_vae(config: VaeConfig, resume: bool) -> int:
         # the averages, rounded as shipped: an encoder that stays must be the one that later stages were given
         begin_with(objective.module, {n: t.bfloat16().float() for n, t in {**initial.model, **initial.ema}.items()})
     objective.module.to(config.device)
+    objective.stay_near()
     return loop.train(
         objective,
         config.loop,
@@ -81,7 +83,8 @@ def train_reader(config: ReaderConfig, resume: bool) -> int:
     reader.to(config.device)
     stories = read_pool(config.stories)
     own = [] if config.own_words is None else own_words.read(config.own_words, stories)
-    objective = ReaderObjective(config, processor, reader, stories, held_out, anchor, own)
+    remembering = recalls(config.recalls) if config.recall_share else []
+    objective = ReaderObjective(config, processor, reader, stories, held_out, anchor, own, remembering)
     return loop.train(
         objective,
         config.loop,

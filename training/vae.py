@@ -9,6 +9,7 @@ KL term its noise stayed at 13% of the signal and capped PSNR (DECISIONS.md). Lo
 
 from __future__ import annotations
 
+import copy
 import logging
 import math
 from dataclasses import dataclass, field
@@ -46,6 +47,8 @@ class VaeConfig:
     prior_weight: float = 1e-4
     # Only the decoder learns: what a generator was trained on stays valid, and its clips come out sharper
     decoder_only: bool = False
+    # Of an encoder that learns on: how dearly its latents leave those of `init`, which a generator was trained on
+    stay_weight: float = 0.0
     wide_decoder: bool = False  # an `init` without one gives all that has the same shape
     threads: int = 2
     device: str = "cpu"
@@ -59,6 +62,7 @@ class VaeObjective:
 
     config: VaeConfig
     module: Any = field(init=False)
+    beginning: nn.Module | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self.module: nn.Module = build.autoencoder(self.config.width, wide_decoder=self.config.wide_decoder)
@@ -104,7 +108,19 @@ class VaeObjective:
             again = self.module.decode(self.module.encode(y.clamp(-1, 1)).latent_dist.mean).sample
             loss = 0.5 * loss + 0.5 * self.distance(again, x, mask)[0]
         loss = loss + self.config.prior_weight * mean.float().square().mean()
-        return loss, {"l1": float(l1.detach()), "latent_std": float(mean.detach().float().std())}
+        said = {"l1": float(l1.detach()), "latent_std": float(mean.detach().float().std())}
+        if self.beginning is not None:
+            with torch.no_grad():
+                before = self.beginning(x)[:, : mean.shape[1]]
+            moved = (mean - before).float().square().mean()
+            loss = loss + self.config.stay_weight * moved
+            said["moved"] = float(moved.detach().sqrt())
+        return loss, said
+
+    def stay_near(self) -> None:
+        """What the encoder is now is where its latents are held, as strongly as `stay_weight` says."""
+        if self.config.stay_weight:
+            self.beginning = copy.deepcopy(self.module.encoder).requires_grad_(False)
 
     def distance(self, y: Tensor, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         c = self.config

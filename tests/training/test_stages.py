@@ -87,6 +87,26 @@ def test_a_sharper_decoder_leaves_the_latents_alone(tiny_runs, tmp_path, wide):
     assert (after.config.upsample_factor[0] == 1) is wide
 
 
+def test_an_encoder_that_learns_on_stays_as_near_as_it_is_told(tiny_runs, tmp_path):
+    moved = {}
+    for weight in (0.0, 1000.0):
+        out = tmp_path / str(weight)
+        config = dataclasses.replace(
+            *(tiny_runs.vae,), out=out, init=tiny_runs.vae.out / "checkpoints", stay_weight=weight, minutes=9.0
+        )
+        config = dataclasses.replace(config, loop=dataclasses.replace(config.loop, steps=6), still_share=1.0)
+        out.mkdir()
+        (out / "run.json").write_text(json.dumps(provenance(config)))
+        assert train_vae(config, True) == 0
+        before, after = load_vae(tiny_runs.vae.out), load_vae(out)
+        picture = torch.linspace(-1, 1, 3 * 96 * 160).view(1, 3, 1, 96, 160)
+        means = [vae.encode(picture).latent_dist.mean for vae in (before, after)]
+        moved[weight] = float((means[1] - means[0]).square().mean())
+    assert 0 < moved[1000.0] < 0.5 * moved[0.0]
+    said = [json.loads(line) for line in (tmp_path / "1000.0" / "metrics.jsonl").read_text().splitlines()]
+    assert said[0]["moved"] == 0, "it begins where init is"
+
+
 def test_an_autoencoder_does_not_begin_with_another_encoder(tiny_runs, tmp_path):
     wider = dataclasses.replace(tiny_runs.vae, width=2 * tiny_runs.vae.width)
     with pytest.raises(ConfigError, match="give the width"):

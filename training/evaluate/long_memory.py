@@ -16,71 +16,24 @@ Knows nothing of the command line.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from random import Random
 
 from nsp_core.types import Predictor, StoryContext
 from training.evaluate.cases import context_of
 from training.evaluate.measure import Asked, Measure, Plan
-from training.picturebook.rules import MEMORY, enabled, step
-from training.picturebook.scenes import Story, begin, choose
+from training.picturebook.recall import Recall, find_recall
 from training.picturebook.words import colourless, instructions
-from training.picturebook.world import Event, Fact, World
 
 log = logging.getLogger(__name__)
 
 DEPTHS = (8, 12)
 LATELY = 2  # scenes that the forgetful one is given
-TRIES = 4000
 Cases = dict[str, dict[str, list[float]]]  # figure -> story -> values
-
-
-@dataclass(frozen=True)
-class Recall:
-    """`story`'s last event uses up a coloured `fact` that its first event made; scene `depth` is the last."""
-
-    story: Story
-    fact: Fact
-
-    @property
-    def event(self) -> Event:
-        return self.story.events[-1]
 
 
 def recall(seed: int, number: int, depth: int) -> Recall:
     """Case `number`: the same on every machine. Raises ValueError when no such story turns up."""
-    rng = Random(f"recall {seed}/{number}/{depth}")
-    for _ in range(TRIES):
-        found = _try(rng, depth)
-        if found is not None:
-            return found
-    raise ValueError(f"a story of {depth} scenes about what went away was asked for, but none turned up: ask for fewer")
-
-
-def _try(rng: Random, depth: int) -> Recall | None:
-    first = begin(rng)
-    makers = [e for e in enabled(first) if e.colour and len(_coloured(step(first, e))) == 1]
-    if _coloured(first) or not makers:
-        return None
-    events = [rng.choice(makers)]
-    worlds = [first, step(first, events[0])]
-    fact = _coloured(worlds[1])[0]
-    while len(worlds) < depth - 1:
-        event = choose(worlds[-1], rng, past=events, allowed=lambda world, e: _coloured(step(world, e)) == [fact])
-        if event is None:
-            return None
-        events.append(event)
-        worlds.append(step(worlds[-1], event))
-    now = worlds[-1]
-    uses = [e for e in enabled(now) if e.rule in MEMORY and e.colour == fact.colour and not _coloured(step(now, e))]
-    if not uses:
-        return None
-    event = rng.choice(uses)
-    return Recall(Story((*worlds, step(now, event)), (*events, event)), fact)
-
-
-def _coloured(world: World) -> list[Fact]:
-    return [fact for fact in world.facts if fact.colour]
+    return find_recall(Random(f"recall {seed}/{number}/{depth}"), depth)
 
 
 def measure(predictor: Predictor, count: int, seed: int = 0) -> Cases:

@@ -1,0 +1,97 @@
+"""What the reader is asked about stories that only memory decides (picturebook.recall): wishes, half of them without
+the colour that the first scenes alone know, and verdicts on words that name it.
+
+In random stories such a moment is one in some hundred, and one impossible wish in five taught the reader to decline
+them all (DECISIONS.md). So the impossible ones here are impossible for the same reason: nothing of that kind went
+away, or nothing of that colour. Knows nothing of networks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from random import Random
+
+from nsp_core import prompts
+from training.picturebook.recall import find_recall
+from training.picturebook.rules import enabled
+from training.picturebook.splits import is_train
+from training.picturebook.wordings import retold
+from training.picturebook.words import TRAIN_VARIANTS, colourless, instructions, tell
+from training.picturebook.world import COLOURS, Event
+from training.reader_data import Moment, Sample, fulfilments, judged, sample, story_words
+
+DEPTHS = range(4, 13)  # scenes of such a story: what went away is needed no sooner than two scenes later
+UNCOLOURED, WRONG_COLOUR, NEVER_WENT = 0.5, 0.15, 0.15  # of the wishes; the others name the right colour
+
+
+def recalls(count: int, seed: int = 0) -> list[Moment]:
+    """`count` moments of training compositions at which what went away in the first scene can come back."""
+    found = []
+    for number in range(count):
+        rng = Random(f"remembering {seed}/{number}")
+        story = find_recall(rng, rng.choice(DEPTHS), is_train).story
+        found.append(Moment(story, len(story.events) - 1))
+    return found
+
+
+def remembered(moments: list[Moment], task: str, depth: int, rng: Random, *, frames: bool) -> Sample | None:
+    """A wish (`steer`) or a verdict (`judge`) at one of `moments` less than `depth` scenes after its beginning; None
+    where there is none."""
+    reached = [moment for moment in moments if moment.at < depth]
+    if not reached:
+        return None
+    moment = rng.choice(reached)
+    return verdict(moment, rng, frames=frames) if task == "judge" else wish(moment, moments, rng, frames=frames)
+
+
+def verdict(moment: Moment, rng: Random, *, frames: bool) -> Sample:
+    event = moment.event if rng.random() < 0.5 else other_colour(moment, rng)
+    words = tell(event, moment.world, rng.choice(TRAIN_VARIANTS))
+    one = judged(moment, words, rng, frames=frames)
+    return after_all(one, moment, prompts.STARTER.judge.format(words=words), rng)
+
+
+def wish(moment: Moment, moments: list[Moment], rng: Random, *, frames: bool) -> Sample:
+    kind = rng.random()
+    possible = enabled(moment.world)
+    if kind < NEVER_WENT:
+        other = rng.choice(moments).event
+        if all(other.rule != event.rule for event in possible):
+            text = worded(other, moment, rng)
+            return asked(moment, colourless(text, other) if rng.random() < 0.6 else text, None, rng, frames=frames)
+    elif kind < NEVER_WENT + WRONG_COLOUR:
+        other = other_colour(moment, rng)
+        return asked(moment, worded(other, moment, rng), None, rng, frames=frames)
+    event = moment.event
+    text = worded(event, moment, rng)
+    alone = len({o.colour for o in possible if o.rule == event.rule}) == 1
+    if alone and kind < NEVER_WENT + WRONG_COLOUR + UNCOLOURED:
+        text = colourless(text, event)
+    return asked(moment, text, event, rng, frames=frames)
+
+
+def worded(event: Event, moment: Moment, rng: Random) -> str:
+    kind = rng.random()
+    if kind < 0.5:
+        return rng.choice(instructions(event))
+    return retold(event, rng.randrange(60)) if kind < 0.75 else tell(event, moment.world, rng.choice(TRAIN_VARIANTS))
+
+
+def other_colour(moment: Moment, rng: Random) -> Event:
+    """The moment's event in a colour in which it cannot happen."""
+    possible = {event.colour for event in enabled(moment.world) if event.rule == moment.event.rule}
+    return replace(moment.event, colour=rng.choice([colour for colour in COLOURS if colour not in possible]))
+
+
+def asked(moment: Moment, text: str, event: Event | None, rng: Random, *, frames: bool) -> Sample:
+    """The wish `text` at `moment`; `event` is what fulfils it, None when nothing does."""
+    answers = ((prompts.UNKNOWN, 1.0),) if event is None else fulfilments(event, moment.world)
+    one = sample(moment, "steer", rng, frames=frames)
+    one = replace(one, answer=rng.choice(answers)[0], answers=answers, untaught=())
+    return after_all(one, moment, prompts.STARTER.steer.format(words=text), rng)
+
+
+def after_all(one: Sample, moment: Moment, text: str, rng: Random) -> Sample:
+    """`one`, asked `text` after all words of the story: pictures alone do not know what went away."""
+    story = prompts.story_text(prompts.STARTER, story_words(moment, rng))
+    return replace(one, prompt=replace(one.prompt, text=story + text))

@@ -8,16 +8,16 @@ taught it (the big Qwen-VL) is asked the paper's template instead. Knows nothing
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from functools import cache, partial
+from collections.abc import Sequence
 from typing import Any
 
 from nsp_core import prompts
 from nsp_core.judges import Outcome, Verdict
 from nsp_core.judges.weighing import judge_locally
 from nsp_core.memory import ends
+from nsp_core.model.following import lean, shares
 from nsp_core.model.vision_language import Prompt
-from nsp_core.model.writing import lean, score, shares
+from nsp_core.model.writing import score
 from nsp_core.types import Frames, Scene, StoryContext
 
 TEMPLATE = f"own {prompts.PROMPT_VERSION}"
@@ -53,24 +53,38 @@ def opinion(pipeline: Any, context: StoryContext, scene: Scene) -> Verdict:
     return Verdict(outcome, _REASONS[best], judge, TEMPLATE, detail, score=round(portions[0], 4), cost_usd=0.0)
 
 
-def believer(pipeline: Any, context: StoryContext) -> Callable[[str], float] | None:
-    """How far the reader itself believes words that tell what follows on `context`, before anything is drawn: `belief`,
-    each asked once. None for a reader that was not taught to judge words alone: its config has no `doubt`."""
-    if pipeline.config.doubt is None:
-        return None
-    return cache(partial(belief, pipeline, context))
+class Beliefs:
+    """How far the reader itself believes words that tell what follows on `context`, before anything is drawn; each is
+    asked for once, several side by side."""
+
+    def __init__(self, pipeline: Any, context: StoryContext) -> None:
+        self._pipeline, self._context = pipeline, context
+        self._known: dict[str, float] = {}
+
+    def of(self, words: Sequence[str]) -> list[float]:
+        new = [one for one in dict.fromkeys(words) if one not in self._known]
+        self._known |= dict(zip(new, beliefs(self._pipeline, self._context, new), strict=True))
+        return [self._known[one] for one in words]
 
 
-def belief(pipeline: Any, context: StoryContext, words: str) -> float:
-    """Two witnesses, added up as log-odds: the verdict on `words` alone, and how much rather the reader would tell
-    them, were they wished for, than decline the wish. Each errs in places of its own (DECISIONS.md)."""
+def believer(pipeline: Any, context: StoryContext) -> Beliefs | None:
+    """None for a reader that was not taught to judge words alone: its config has no `doubt`."""
+    return None if pipeline.config.doubt is None else Beliefs(pipeline, context)
+
+
+def beliefs(pipeline: Any, context: StoryContext, words: Sequence[str]) -> list[float]:
+    """Two witnesses for each, added up as log-odds: the verdict on it alone, and how much rather the reader would tell
+    it, were it wished for, than decline the wish. Each errs in places of its own (DECISIONS.md)."""
     parts, begin = (pipeline.vision_language, pipeline.processor), pipeline.beginnings.of
-    plain = pipeline.plain(words)
-    asked = pipeline.prompt(context, pipeline.dialect.judge.format(words=plain))
-    follows = shares(*parts, asked, prompts.VERDICTS, begin)[0]
-    wished = pipeline.prompt(context, pipeline.dialect.steer.format(words=plain))
-    odds = math.log(max(follows, SURE) / max(1 - follows, SURE))
-    return odds + lean(*parts, wished, words, prompts.UNKNOWN, begin)
+
+    def asked(task: str) -> list[Prompt]:
+        return [pipeline.prompt(context, task.format(words=pipeline.plain(one))) for one in words]
+
+    verdicts = shares(*parts, asked(pipeline.dialect.judge), prompts.VERDICTS, begin)
+    wished = list(zip(asked(pipeline.dialect.steer), words, strict=True))
+    leanings = lean(*parts, wished, prompts.UNKNOWN, begin)
+    odds = [math.log(max(follows, SURE) / max(1 - follows, SURE)) for follows, *_ in verdicts]
+    return [one + other for one, other in zip(odds, leanings, strict=True)]
 
 
 def verdict_chances(pipeline: Any, prompt: Prompt) -> list[float]:

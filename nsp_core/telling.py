@@ -7,7 +7,7 @@ Knows nothing of pictures. Big readers, which were taught nothing of ours, answe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
 import torch
@@ -66,14 +66,16 @@ def tell(
     if piece.text.startswith(prompts.UNKNOWN[:12]):
         decline(pipeline, steer)
     if belief is not None:
-        piece = best_of(piece, write_some, lambda one: sayable(language, one.text), belief)
+        piece = best_of(piece, write_some, lambda one: sayable(language, one.text), belief.of)
     first, pieces, tries = piece, [piece], 1
     while pieces:
+        if belief is not None:  # side by side; below they are known
+            belief.of([one.text for one in pieces if sayable(language, one.text)])
         for piece in pieces:
             text = piece.text
             if len(told) == alternatives or text in told or not sayable(language, text):
                 continue
-            if belief is not None and piece is not first and belief(text) < pipeline.config.doubt:
+            if belief is not None and piece is not first and belief.of([text])[0] < pipeline.config.doubt:
                 continue
             # nothing to compare where one is asked for; and all that fulfils a wish means the same
             said = meaning(pipeline, context, text) if alternatives > 1 and steer is None else None
@@ -95,15 +97,17 @@ def best_of(
     first: Written,
     write_some: Callable[[list[Manner]], list[Written]],
     is_right: Callable[[Written], bool],
-    belief: Callable[[str], float],
+    belief: Callable[[Sequence[str]], Sequence[float]],
 ) -> Written:
     """The first idea if the reader is convinced of it; else, of that and some others, the one that is likeliest and
     believed most. The same whatever the seed."""
-    if is_right(first) and belief(first.text) >= CONVINCED:
+    if is_right(first) and belief([first.text])[0] >= CONVINCED:
         return first
     others = write_some([Manner(number, 1.0, 0.95) for number in range(SECOND_THOUGHTS)])
-    possible = {one.text: one for one in (*reversed(others), first) if is_right(one)}
-    return max(possible.values(), key=lambda one: belief(one.text) + LIKELIHOOD * one.score, default=first)
+    possible = list({one.text: one for one in (*reversed(others), first) if is_right(one)}.values())
+    beliefs = belief([one.text for one in possible])
+    worth = [found + LIKELIHOOD * one.score for one, found in zip(possible, beliefs, strict=True)]
+    return possible[worth.index(max(worth))] if possible else first
 
 
 def sayable(language: Language | None, text: str) -> bool:

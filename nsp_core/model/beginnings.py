@@ -59,6 +59,12 @@ def beginning(processor: Any, prompt: Prompt, inputs: Inputs) -> int:
     """How many tokens every prompt has in front that begins with the same clips and `shared` characters."""
     if not prompt.shared and not prompt.clips:
         return 0
+    # a clip is one token in the chat and many in the prompt; all of them come first
+    return int(inputs["input_ids"].shape[1]) - len(parted(processor, prompt)[1])
+
+
+def parted(processor: Any, prompt: Prompt) -> tuple[list[int], list[int]]:
+    """The chat's tokens that every prompt has in front that begins like this one, and those after them."""
     whole, short = (
         processor.tokenizer(chat(processor, Prompt(text, prompt.clips)))["input_ids"]
         for text in (prompt.text, prompt.text[: prompt.shared])
@@ -66,9 +72,7 @@ def beginning(processor: Any, prompt: Prompt, inputs: Inputs) -> int:
     alike = next(
         (at for at, (a, b) in enumerate(zip(whole, short, strict=False)) if a != b), min(map(len, (whole, short)))
     )
-    # a clip is one token in `whole` and many in the prompt; all of them come first
-    tail = len(whole) - alike
-    return int(inputs["input_ids"].shape[1]) - tail
+    return whole[:alike], whole[alike:]
 
 
 def same(one: Tensor | None, other: Tensor | None) -> bool:

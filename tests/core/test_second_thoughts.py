@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from nsp_core import NextScenePipeline, opinion, prompts, telling
-from nsp_core.model.writing import Manner, Written, lean, score, shares
+from nsp_core.model import following
+from nsp_core.model.following import lean, shares
+from nsp_core.model.writing import Manner, Written, score
 from nsp_core.types import Scene, StoryContext
 from tests.core import golden
 from training.models import ROOT
@@ -20,6 +24,14 @@ STORY = StoryContext((Scene("The sun shines.", golden.last_clip()),))
 @pytest.fixture(scope="module")
 def pipeline() -> NextScenePipeline:
     return golden.fixed_pipeline()
+
+
+@dataclass
+class Believing:
+    beliefs: dict[str, float]
+
+    def of(self, words: Sequence[str]) -> list[float]:
+        return [self.beliefs.get(one, 0.0) for one in words]
 
 
 def told(
@@ -40,7 +52,7 @@ def told(
 
     monkeypatch.setattr(telling, "write", write)
     monkeypatch.setattr(telling, "write_several", several)
-    monkeypatch.setattr(telling, "believer", lambda *_: lambda words: beliefs.get(words, 0.0))
+    monkeypatch.setattr(telling, "believer", lambda *_: Believing(beliefs))
     monkeypatch.setattr(telling, "apart", lambda *_: 1.0)
     pipeline.register_to_config(doubt=3.0)
     try:
@@ -92,13 +104,13 @@ def test_a_wish_is_not_doubted_and_streams(pipeline: NextScenePipeline, monkeypa
 def test_two_witnesses_are_heard_once(pipeline: NextScenePipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
 
-    def share(_m: Any, _p: Any, prompt: Any, answers: Any, _: Any) -> list[float]:
-        asked.append((prompt.text, len(prompt.clips), answers))
-        return [0.75, 0.05, 0.2]
+    def share(_m: Any, _p: Any, some: Any, answers: Any, _: Any) -> list[list[float]]:
+        asked.extend((prompt.text, len(prompt.clips), answers) for prompt in some)
+        return [[0.75, 0.05, 0.2]] * len(some)
 
-    def leaning(_m: Any, _p: Any, prompt: Any, words: str, instead: str, _: Any) -> float:
-        asked.append((prompt.text, words, instead))
-        return 1.0
+    def leaning(_m: Any, _p: Any, some: Any, instead: str, _: Any) -> list[float]:
+        asked.extend((prompt.text, words, instead) for prompt, words in some)
+        return [float(number) for number in range(len(some))]
 
     monkeypatch.setattr(opinion, "shares", share)
     monkeypatch.setattr(opinion, "lean", leaning)
@@ -108,25 +120,47 @@ def test_two_witnesses_are_heard_once(pipeline: NextScenePipeline, monkeypatch: 
         belief = opinion.believer(pipeline, STORY)
     finally:
         pipeline.register_to_config(doubt=None)
-    assert belief is not None and belief("It rains.") == belief("It rains.") == pytest.approx(1 + math.log(3))
+    assert belief is not None
+    odds = math.log(3)
+    assert belief.of(["It rains.", "It snows.", "It rains."]) == pytest.approx([odds, 1 + odds, odds])
+    assert belief.of(["It snows."]) == pytest.approx([1 + odds])
     story = "1. The sun shines.\n"
     assert asked == [
         (story + "Does it follow? It rains.", 1, prompts.VERDICTS),
+        (story + "Does it follow? It snows.", 1, prompts.VERDICTS),
         (story + "Next: It rains.", "It rains.", prompts.UNKNOWN),
+        (story + "Next: It snows.", "It snows.", prompts.UNKNOWN),
     ]
 
 
 def test_leaning_is_the_whole_answer_against_the_first_token_of_the_other(pipeline: NextScenePipeline) -> None:
     prompt = pipeline.prompt(STORY, "Next: It rains.")
-    parts = (pipeline.vision_language, pipeline.processor, prompt)
+    parts = (pipeline.vision_language, pipeline.processor)
     end = pipeline.processor.tokenizer
     tokens = len(end("It rains." + end.eos_token)["input_ids"])
-    whole = tokens * score(*parts, ["It rains."])[0]
-    found, other = (lean(*parts, "It rains.", instead, pipeline.beginnings.of) for instead in ("The", "A"))
-    assert found < -whole and found != pytest.approx(other)
-    assert found - lean(*parts, "It snows.", "The") == pytest.approx(
-        whole - len(end("It snows." + end.eos_token)["input_ids"]) * score(*parts, ["It snows."])[0], abs=1e-3
+    whole = tokens * score(*parts, prompt, ["It rains."])[0]
+    (found,), (other,) = (
+        lean(*parts, [(prompt, "It rains.")], instead, pipeline.beginnings.of) for instead in ("The", "A")
     )
+    assert found < -whole and found != pytest.approx(other)
+    assert found - lean(*parts, [(prompt, "It snows.")], "The")[0] == pytest.approx(
+        whole - len(end("It snows." + end.eos_token)["input_ids"]) * score(*parts, prompt, ["It snows."])[0], abs=1e-3
+    )
+
+
+def test_prompts_side_by_side_are_read_as_each_alone(pipeline: NextScenePipeline) -> None:
+    parts, begin = (pipeline.vision_language, pipeline.processor), pipeline.beginnings.of
+    words = ["It rains.", "The cat in the middle falls asleep.", "It snows."]
+    asked = [(pipeline.prompt(STORY, f"Next: {one}"), one) for one in words]
+    elsewhere = StoryContext((Scene("It is night.", golden.last_clip()),))
+    unlike = [*asked, (pipeline.prompt(elsewhere, "Next: It rains."), "It rains.")]
+    assert following.begins_alike(pipeline.processor, asked[0][0], asked[1][0])
+    assert not following.begins_alike(pipeline.processor, asked[0][0], unlike[-1][0])
+    for some in (asked, unlike):
+        alone = [lean(*parts, [one], "The")[0] for one in some]
+        assert lean(*parts, some, "The", begin) == pytest.approx(alone, abs=1e-3)
+        assert lean(*parts, some, "The") == pytest.approx(alone, abs=1e-3)
+    assert lean(*parts, [], "The", begin) == []
 
 
 @pytest.mark.skipif(not STARTER.is_dir(), reason="no starter in this checkout")
@@ -134,9 +168,9 @@ def test_shares_are_those_of_the_whole_answers() -> None:
     """As `score` finds them, which reads each to its end, but in one reading."""
     pipeline = NextScenePipeline.from_pretrained(STARTER)
     asked = pipeline.prompt(STORY, "Does it follow? It rains.")
-    reader = (pipeline.vision_language, pipeline.processor, asked, prompts.VERDICTS)
-    found = shares(*reader, pipeline.beginnings.of)
-    assert found == pytest.approx(shares(*reader), rel=1e-3) and sum(found) == pytest.approx(1)
+    reader = (pipeline.vision_language, pipeline.processor, [asked], prompts.VERDICTS)
+    (found,) = shares(*reader, pipeline.beginnings.of)
+    assert found == pytest.approx(shares(*reader)[0], rel=1e-3) and sum(found) == pytest.approx(1)
     whole = opinion.verdict_chances(pipeline, asked)
     assert found == pytest.approx([chance / sum(whole) for chance in whole], abs=0.02)
 
@@ -144,5 +178,8 @@ def test_shares_are_those_of_the_whole_answers() -> None:
 def test_answers_that_do_not_part_at_one_token_are_refused(pipeline: NextScenePipeline) -> None:
     with pytest.raises(ValueError, match="part at one token"):
         shares(
-            pipeline.vision_language, pipeline.processor, pipeline.prompt(STORY, "?"), ("It rains.", "It rains", "The")
+            pipeline.vision_language,
+            pipeline.processor,
+            [pipeline.prompt(STORY, "?")],
+            ("It rains.", "It rains", "The"),
         )

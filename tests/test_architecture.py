@@ -163,7 +163,7 @@ def test_the_tracked_tree_stays_small() -> None:
     assets = sum(size for path, size in sizes.items() if path.is_relative_to(ROOT / "assets"))
     assert assets <= 32 * MEGABYTE, f"assets hold {assets / MEGABYTE:.1f} MB"
     total = sum(sizes.values())
-    assert total <= 36 * MEGABYTE, f"the tree holds {total / MEGABYTE:.1f} MB"
+    assert total <= 37 * MEGABYTE, f"the tree holds {total / MEGABYTE:.1f} MB"
 
 
 def test_the_door_parses_on_an_old_python() -> None:

@@ -26,22 +26,35 @@ from nsp_core.types import (
     StoryContext,
     Thought,
 )
-from training.evaluate import cases, main, pictures
+from training.evaluate import cases, main, neighbours, pictures
+from training.evaluate.bounds import FLOORS
 from training.evaluate.futures import nearest_is
-from training.evaluate.measure import FLOORS, Measure, Plan
+from training.evaluate.measure import Measure, Plan
 from training.evaluate.phrases import PHRASES
 from training.evaluate.report import Gallery
-from training.picturebook.draw import clip
+from training.picturebook.draw import clip, still
 from training.picturebook.judge import ExactJudge
 from training.picturebook.parse import parse
 from training.picturebook.reader import idle, reader_of
 from training.picturebook.rules import AMBIENT, enabled, is_enabled, step
 from training.picturebook.splits import is_train, split_of
-from training.picturebook.words import describe, tell
+from training.picturebook.words import HELD_OUT_VARIANTS, TRAIN_VARIANTS, describe, tell
 from training.picturebook.world import Event, World
 
 SMALL = Plan(n=4, closed_loops=1, what_ifs=4, depth=4, phrases=60)
-KEYS = ["split", "n", "seed", "reader", "words", "right_scene", "closed_loop", "steering", "what_if", "continuity"]
+KEYS = [
+    "split",
+    "n",
+    "seed",
+    "reader",
+    "words",
+    "verbatim",
+    "right_scene",
+    "closed_loop",
+    "steering",
+    "what_if",
+    "continuity",
+]
 KEYS += ["motion", "reader_free", "floors", "ceiling", "events", "phrases", "idle_chain", "vae", "legibility"]
 KEYS += ["variety", "variety_world", "collapse"]
 SUNSET = tell(Event("sunset"))
@@ -101,6 +114,17 @@ class Perfect:
         yield Progress("draw", 1, 1)
         latents = np.zeros((4, 5, 6, 10), np.float32)
         yield NextScene(request.words, self.frames(request), latents, 8, request.mode, request.options, 0.0, "perfect")
+
+
+class Saying(Perfect):
+    """Has one sentence for everything."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__()
+        self.words = words
+
+    def think(self, *_: object, **__: object) -> Iterator[Thought]:
+        yield Thought(0, self.words, True, 0.0)
 
 
 class Copying(Perfect):
@@ -201,7 +225,32 @@ def test_floors_are_low(perfect: dict) -> None:  # type: ignore[type-arg]
     assert set(perfect["floors"]) == set(FLOORS)
     assert perfect["floors"]["copy_last"]["mean"] == perfect["floors"]["copy_last_reader_free"]["mean"] == 0
     assert perfect["floors"]["other_story"]["mean"] == 0
+    assert perfect["floors"]["neighbour"]["mean"] < 0.5
     assert 0 < perfect["floors"]["chance_reader_free"]["mean"] < 0.5
+
+
+def test_the_nearest_training_moment_is_the_one_that_looks_so() -> None:
+    moments, drawn, _ = neighbours.known()
+    assert len(moments) == len(drawn) == neighbours.MOMENTS
+    for one in moments[5:8]:
+        found = neighbours.nearest(still(one.before))
+        assert found.before.seen() == one.before.seen()
+        assert is_train(found.before, found.event) and len(found.frames()) == 17
+
+
+def test_words_that_stand_in_the_story_or_were_taught_are_counted() -> None:
+    told = cases.case(0, 0)
+    taught = tell(told.event, told.before, TRAIN_VARIANTS[0])
+    again = replace(told, context=StoryContext((*told.context.scenes, replace(told.context.scenes[-1], words=taught))))
+    for one, words, expected in (
+        (told, taught, [0, 1]),
+        (told, tell(told.event, told.before, HELD_OUT_VARIANTS[0]), [0, 0]),
+        (again, taught, [1, 1]),
+    ):
+        measure = Measure(Saying(words), Plan(n=1))
+        measure.tells(one)
+        found = measure.report.plain()["verbatim"]
+        assert [found["story"]["mean"], found["taught"]["mean"]] == expected
 
 
 def test_right_words_with_the_last_picture_are_no_right_scene() -> None:

@@ -23,8 +23,9 @@ from typing import Any
 
 from nsp_core.errors import CheckpointMismatch, ModelUnavailable, UserError
 from nsp_core.types import Frames
+from training.evaluate.bounds import RoundTrip
 from training.evaluate.intervals import estimate
-from training.evaluate.measure import Measure, Plan, RoundTrip
+from training.evaluate.measure import Measure, Plan
 from training.evaluate.report import Gallery
 
 Cases = dict[str, dict[str, list[float]]]  # figure -> story -> values

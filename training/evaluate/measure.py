@@ -1,6 +1,7 @@
 """What is measured of a model in the picture book, one case at a time.
 
 words          the event that the model tells is possible now, and its things, colours and places are right
+verbatim       of these, those that stand in the story word for word, and those that are a sentence it was taught
 right_scene    the clip that it draws for its *own* words is judged `follows` (exact judge); words that tell no
                possible event count as wrong. `cut`: the same words drawn without the last picture; only the end counts
 closed_loop    as right_scene, at the 4th and 8th scene that the model adds to a beginning, on nothing but its own
@@ -13,8 +14,8 @@ motion         continued clips in which the change is seen under way, of those t
 reader         the model's description of the last scene names exactly what is there
 reader_free    of the renderings of all possible futures, and of none, the told one is nearest to the clip, on the
                pixels where they differ: a witness that does not use the reader (nor its thresholds)
-floors         what needs no model: the last picture again, the pictures of another story, the most frequent event;
-               the first two also by reader_free, and its chance
+floors         what needs no model: the last picture again, the pictures of another story, the most frequent event,
+               the nearest training moment's words and clip; the first two also by reader_free, and its chance
 ceiling        the true pictures through the model's autoencoder, judged like right_scene
 phrases        sixty wishes as people type them (phrases.py), some of which can't come true: `done` is the share of the
                possible ones that are told rightly and whose clip follows, `done_or_declined` that of all that are
@@ -50,33 +51,25 @@ import numpy as np
 from nsp_core.errors import UserError
 from nsp_core.types import Frames, Mode, NextScene, Predictor, SamplingOptions, Scene, SceneRequest, StoryContext
 from training.evaluate import cases
+from training.evaluate.bounds import FLOORS, RoundTrip, ceiling, floors
 from training.evaluate.breadth import Spread, choices, world_rules
 from training.evaluate.futures import nearest_is
 from training.evaluate.intervals import Tally, plain
 from training.evaluate.phrases import PHRASES, Phrase
-from training.evaluate.pictures import legibility, masked_psnr
+from training.evaluate.pictures import legibility
 from training.evaluate.report import Exhibit
-from training.picturebook.draw import clip, masks
+from training.picturebook.draw import clip
 from training.picturebook.judge import ExactJudge
 from training.picturebook.parse import parse, parse_world
 from training.picturebook.reader import idle, psnr
-from training.picturebook.rules import enabled, is_enabled, step
-from training.picturebook.words import describe
+from training.picturebook.rules import is_enabled, step
+from training.picturebook.words import TRAIN_VARIANTS, describe, tell
 from training.picturebook.world import Event, World
 
 log = logging.getLogger(__name__)
 
 SAMPLED = 4  # alternatives, for what a model tells when it is not asked for the likeliest
 ENOUGH = 3  # possible events
-RoundTrip = Callable[[Frames], Frames]
-FLOORS = (
-    "copy_last",
-    "other_story",
-    "most_frequent",
-    "copy_last_reader_free",
-    "other_story_reader_free",
-    "chance_reader_free",
-)
 
 
 @dataclass(frozen=True)
@@ -123,6 +116,7 @@ class Report:
             "n": self.cases,
             "seed": self.plan.seed,
             **{name: plain(t[name]) for name in ("reader", "words")},
+            "verbatim": {name: plain(t[f"verbatim.{name}"]) for name in ("story", "taught")},
             "right_scene": {mode: plain(t[f"right_scene.{mode}"]) for mode in ("continue", "cut")},
             "closed_loop": {depth: plain(t[f"closed_loop.{depth}"]) for depth in ("4", "8")},
             **{name: plain(t[name]) for name in ("steering", "what_if", "continuity", "motion", "reader_free")},
@@ -282,6 +276,10 @@ class Measure:
         words = self.think(one.context, self.plan.seed + one.number)
         event = self.told(one.before, words)
         self._add("words", one.number, event is not None)
+        if event is not None:
+            self._add("verbatim.story", one.number, any(words == scene.words for scene in one.context.scenes))
+            taught = (tell(event, one.before, variant) for variant in TRAIN_VARIANTS)
+            self._add("verbatim.taught", one.number, words in taught)
         return words, event
 
     def _legible(self, one: cases.Case, frames: Frames) -> None:
@@ -313,23 +311,12 @@ class Measure:
         self._add("steering", one.number, right)
 
     def _bounds(self, one: cases.Case) -> None:
-        """Floors and ceiling, on the true event of the case."""
-        before, event = one.before, one.event
-        truth = clip(before, event, one.after)
-        still = np.repeat(cases.last_picture(one.context)[None], len(truth), 0)
         stranger = cases.case(self.plan.seed + 1, one.number)
-        other = clip(stranger.before, stranger.event, stranger.after)
-        for name, frames in (("copy_last", still), ("other_story", other)):
-            self._add(f"floors.{name}", one.number, self.judge.judge_clip(before, event, frames).passed)
-            self._add(f"floors.{name}_reader_free", one.number, nearest_is(before, event, frames))
-        usual = cases.most_frequent_rule()
-        self._add("floors.most_frequent", one.number, any(e.rule == usual for e in enabled(before)))
-        self._add("floors.chance_reader_free", one.number, 1 / (len(cases.futures(before, event)) + 1))
+        for name, value in floors(one, stranger, self.judge):
+            self._add(f"floors.{name}", one.number, value)
         if self.round_trip is not None:
-            back = self.round_trip(truth)
-            self._add("ceiling", one.number, self.judge.judge_clip(before, event, back).passed)
-            self._add("vae.clip", one.number, psnr(back, truth))
-            self._add("vae.things", one.number, masked_psnr(back, truth, masks(before, event, one.after)))
+            for name, value in ceiling(one, self.judge, self.round_trip):
+                self._add(name, one.number, value)
 
     def what_if(self, number: int, pair: Any, one: StoryContext, other: StoryContext) -> None:
         events: list[Event | None] = []

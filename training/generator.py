@@ -8,6 +8,7 @@ several wordings of it. It is sharded, written `.partial` until whole, and stamp
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import logging
@@ -42,11 +43,13 @@ from training.picturebook.words import TRAIN_VARIANTS, describe, tell
 from training.picturebook.world import Event, World
 from training.plan.machine import PlanConfig
 from training.reader_data import VAGUE_SHARE, Moment, ends_of, pictures, story_words
+from training.remembering import recalls
 from training.vae import to_tensor
 
 log = logging.getLogger(__name__)
 RULE_NUMBERS = {name: i for i, name in enumerate(RULES)}
 SHARD = 500
+RECALLS = 1000
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,7 @@ class GeneratorConfig:
     frozen_share: float = 0.15  # moments whose last clip is a still
     begin_share: float = 0.15  # pairs that are described beginnings (text-to-scene)
     idle_share: float = 0.0  # pairs in which nothing changes, told by what there is
+    recall_share: float = 0.0  # moments at which what went away in the first scene comes back (training.remembering)
     width: int = 256
     layers: int = 6
     heads: int = 4
@@ -123,10 +127,13 @@ def numbered_pair(config: GeneratorConfig, stories: list[Any], name: str, number
     that could happen there: the words alone tell them apart, and the clip that was is encoded once for all."""
     shared = Random(f"{name}/{config.loop.seed}/{number // config.siblings}")
     own = Random(f"{name}/{config.loop.seed}/{number}/own")
-    story = shared.choice(stories)
-    while not story.events:
+    if config.recall_share and shared.random() < config.recall_share:
+        moment = shared.choice(remembered(name))
+    else:
         story = shared.choice(stories)
-    moment = Moment(story, shared.randrange(len(story.events)))
+        while not story.events:
+            story = shared.choice(stories)
+        moment = Moment(story, shared.randrange(len(story.events)))
     frozen = shared.random() < config.frozen_share
     others = [e for e in enabled(moment.world) if e != moment.event and is_train(moment.world, e)]
     shared.shuffle(others)
@@ -136,6 +143,12 @@ def numbered_pair(config: GeneratorConfig, stories: list[Any], name: str, number
     event = None if own.random() < config.idle_share else events[number % config.siblings % len(events)]
     pair = pair_of(moment, event, own, config.wordings)
     return replace(pair, frozen=frozen)
+
+
+@functools.cache
+def remembered(name: str) -> list[Moment]:
+    """The moments of `recall_share`: others for each cache."""
+    return recalls(RECALLS, name)
 
 
 def label_of(pair: Pair) -> int:
@@ -202,6 +215,8 @@ def make_cache(
     }
     if config.idle_share:  # a cache without any is the same as before there could be some
         made_with["idle_share"] = config.idle_share
+    if config.recall_share:
+        made_with["recall_share"] = config.recall_share
     if mark.exists() and json.loads(mark.read_text()) != made_with:
         raise CheckpointMismatch(
             f"The cache in {folder} was made with other weights or settings; remove it or name another."

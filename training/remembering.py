@@ -24,7 +24,7 @@ DEPTHS = range(4, 13)  # scenes of such a story: what went away is needed no soo
 UNCOLOURED, WRONG_COLOUR, NEVER_WENT = 0.5, 0.15, 0.15  # of the wishes; the others name the right colour
 
 
-def recalls(count: int, seed: int = 0) -> list[Moment]:
+def recalls(count: int, seed: int | str = 0) -> list[Moment]:
     """`count` moments of training compositions at which what went away in the first scene can come back."""
     found = []
     for number in range(count):

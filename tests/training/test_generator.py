@@ -16,7 +16,7 @@ from nsp_core.errors import CheckpointMismatch
 from training import checkpoint, generator
 from training.generator import RULE_NUMBERS, make_cache, numbered_pair, read_cache, read_queries
 from training.picturebook.parse import parse, parse_world
-from training.picturebook.rules import enabled, step
+from training.picturebook.rules import MEMORY, enabled, step
 from training.run import provenance
 from training.stages import load_reader, load_vae, train_generator
 from training.stories import read_pool
@@ -46,6 +46,21 @@ def drawn(monkeypatch):
     draw = generator.draw_some
     monkeypatch.setattr(generator, "draw_some", lambda rows: ranges.append(rows) or draw(rows))
     return ranges
+
+
+def test_what_went_away_comes_back_in_some_pairs(config, stories):
+    config = dataclasses.replace(config, begin_share=0.0, siblings=1)
+
+    def told(share, name="train"):
+        some = dataclasses.replace(config, recall_share=share)
+        return [numbered_pair(some, stories, name, i) for i in range(40)]
+
+    always = told(1.0)
+    assert all(pair.event.rule in MEMORY and pair.event.colour for pair in always)
+    assert [pair.event for pair in always] == [pair.event for pair in told(1.0)] != [p.event for p in told(0.0)]
+    kept = [pair.now for pair in always] != [pair.now for pair in told(1.0, "held_out")]
+    assert kept, "other moments for each cache"
+    assert 0 < sum(pair.event.rule in MEMORY for pair in told(0.4)) < 40
 
 
 def test_a_pair_is_what_its_words_say(config, stories):

@@ -23,10 +23,10 @@ from nsp_core.types import ShouldStop, StoryContext, Thought
 
 # Of two meanings, see `apart`: in the starter two wordings of one event are at most .06 apart, two events .16 or more
 SAME = 0.1
-# The first idea, see `best_of`: measured on stories of training compositions (DECISIONS.md)
-CONVINCED = 8.0  # log-odds
+# Measured on stories of training compositions (DECISIONS.md)
 SECOND_THOUGHTS = 6
-LIKELIHOOD = 10.0  # what the mean log-probability a token counts beside a belief
+LIKELIHOOD = 20.0  # what the mean log-probability a token counts beside a belief, in log-odds
+WARMER = 0.01  # each further sample than the one before
 
 
 def tell(
@@ -66,7 +66,8 @@ def tell(
     if piece.text.startswith(prompts.UNKNOWN[:12]):
         decline(pipeline, steer)
     if belief is not None:
-        piece = best_of(piece, write_some, lambda one: sayable(language, one.text), belief.of)
+        doubt = pipeline.config.doubt
+        piece = best_of(piece, doubt, write_some, lambda one: sayable(language, one.text), belief.of)
     first, pieces, tries = piece, [piece], 1
     while pieces:
         if belief is not None:  # side by side; below they are known
@@ -85,7 +86,7 @@ def tell(
             yield Thought(len(told), text, True, piece.score)
             told[text] = said
         more = range(tries, tries if len(told) == alternatives else min(tries + alternatives, 4 * alternatives))
-        pieces = write_some([Manner(seed + n, 1.0 + 0.1 * n, 0.95) for n in more])
+        pieces = write_some([Manner(seed + n, 1.0 + WARMER * n, 0.95) for n in more])
         tries += len(pieces)
     for number, piece in enumerate(spare[: alternatives - len(told)], len(told)):
         yield Thought(number, piece.text, True, piece.score)
@@ -95,13 +96,16 @@ def tell(
 
 def best_of(
     first: Written,
+    doubt: float,
     write_some: Callable[[list[Manner]], list[Written]],
     is_right: Callable[[Written], bool],
     belief: Callable[[Sequence[str]], Sequence[float]],
 ) -> Written:
-    """The first idea if the reader is convinced of it; else, of that and some others, the one that is likeliest and
-    believed most. The same whatever the seed."""
-    if is_right(first) and belief([first.text])[0] >= CONVINCED:
+    """The first idea if the reader does not doubt it; else, of that and some others, the one that is likeliest and
+    believed most. The same whatever the seed.
+
+    Not the one believed most of all: that is mostly the sky, which can always change, whatever the story."""
+    if is_right(first) and belief([first.text])[0] >= doubt:
         return first
     others = write_some([Manner(number, 1.0, 0.95) for number in range(SECOND_THOUGHTS)])
     possible = list({one.text: one for one in (*reversed(others), first) if is_right(one)}.values())

@@ -67,8 +67,10 @@ def told(
 SAYINGS: dict[int | None, str] = {None: "The bird wakes up.", 0: "The cat sleeps.", 1: "It snows.", 2: "The sun sets."}
 
 
-def test_an_idea_of_which_it_is_convinced_is_told(pipeline: NextScenePipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    beliefs = {"The bird wakes up.": 8.5, "It snows.": 30.0}
+def test_an_idea_that_it_does_not_doubt_is_told_though_another_is_surer(
+    pipeline: NextScenePipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beliefs = {"The bird wakes up.": 3.5, "It snows.": 30.0}
     assert told(pipeline, monkeypatch, SAYINGS, beliefs) == ["The bird wakes up."]
 
 
@@ -76,8 +78,8 @@ def test_an_idea_of_which_it_is_convinced_is_told(pipeline: NextScenePipeline, m
 def test_else_it_is_the_best_of_several_whatever_the_seed(
     pipeline: NextScenePipeline, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
-    beliefs = {"The bird wakes up.": 5.0, "The cat sleeps.": 5.5, "It snows.": 9.0, "The sun sets.": 9.5}
-    # likelihoods count -1, -2, -3 and -4 beside them
+    beliefs = {"The bird wakes up.": 2.5, "The cat sleeps.": 5.5, "It snows.": 9.0, "The sun sets.": 9.5}
+    # likelihoods count -2, -4, -6 and -8 beside them
     assert told(pipeline, monkeypatch, SAYINGS, beliefs, seed=seed) == ["It snows."]
 
 

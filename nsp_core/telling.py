@@ -8,6 +8,7 @@ Knows nothing of pictures. Big readers, which were taught nothing of ours, answe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, NoReturn
 
 import torch
@@ -24,8 +25,10 @@ from nsp_core.types import ShouldStop, StoryContext, Thought
 # Of two meanings, see `apart`: in the starter two wordings of one event are at most .06 apart, two events .16 or more
 SAME = 0.1
 # Measured on stories of training compositions (DECISIONS.md)
-SECOND_THOUGHTS = 6
-LIKELIHOOD = 20.0  # what the mean log-probability a token counts beside a belief, in log-odds
+SECOND_THOUGHTS = 10
+LIKELIHOOD = 30.0  # what the mean log-probability a token counts beside a belief, in log-odds
+USUAL = -0.07  # of an idea, the mean log-probability that speaks neither for it nor against it
+AGREEMENT = 5.0  # what it counts, in log-odds, if all ideas mean the same
 WARMER = 0.01  # each further sample than the one before
 
 
@@ -67,7 +70,10 @@ def tell(
         decline(pipeline, steer)
     if belief is not None:
         doubt = pipeline.config.doubt
-        piece = best_of(piece, doubt, write_some, lambda one: sayable(language, one.text), belief.of)
+        piece = best_of(
+            *(piece, doubt, write_some, lambda one: sayable(language, one.text), belief.of),
+            partial(agreeing, pipeline, context),
+        )
     first, pieces, tries = piece, [piece], 1
     while pieces:
         if belief is not None:  # side by side; below they are known
@@ -100,18 +106,35 @@ def best_of(
     write_some: Callable[[list[Manner]], list[Written]],
     is_right: Callable[[Written], bool],
     belief: Callable[[Sequence[str]], Sequence[float]],
+    agreement: Callable[[Sequence[str]], Sequence[float]],
 ) -> Written:
-    """The first idea if the reader does not doubt it; else, of that and some others, the one that is likeliest and
-    believed most. The same whatever the seed.
+    """The first idea if the reader does not doubt it; else, of that and some others, the one that is likely, believed
+    and thought of most often, in whatever words. The same whatever the seed.
 
     Not the one believed most of all: that is mostly the sky, which can always change, whatever the story."""
-    if is_right(first) and belief([first.text])[0] >= doubt:
+
+    def worth(ideas: Sequence[Written]) -> list[float]:
+        beliefs = belief([one.text for one in ideas])
+        return [found + LIKELIHOOD * (one.score - USUAL) for one, found in zip(ideas, beliefs, strict=True)]
+
+    if is_right(first) and worth([first])[0] >= doubt:
         return first
     others = write_some([Manner(number, 1.0, 0.95) for number in range(SECOND_THOUGHTS)])
-    possible = list({one.text: one for one in (*reversed(others), first) if is_right(one)}.values())
-    beliefs = belief([one.text for one in possible])
-    worth = [found + LIKELIHOOD * one.score for one, found in zip(possible, beliefs, strict=True)]
-    return possible[worth.index(max(worth))] if possible else first
+    possible = [one for one in (first, *others) if is_right(one)]
+    if not possible:
+        return first
+    agreed = agreement([one.text for one in possible])
+    worths = [found + AGREEMENT * share for found, share in zip(worth(possible), agreed, strict=True)]
+    return possible[worths.index(max(worths))]
+
+
+def agreeing(pipeline: Any, context: StoryContext, words: Sequence[str]) -> list[float]:
+    """Of each, the share of `words` that mean the same, itself among them."""
+    meanings = {text: meaning(pipeline, context, text) for text in dict.fromkeys(words)}
+    alike = {
+        one: {text for text, other in meanings.items() if apart(said, other) < SAME} for one, said in meanings.items()
+    }
+    return [sum(text in alike[one] for text in words) / len(words) for one in words]
 
 
 def sayable(language: Language | None, text: str) -> bool:

@@ -39,9 +39,11 @@ def told(
     monkeypatch: pytest.MonkeyPatch,
     sayings: dict[int | None, str],
     beliefs: dict[str, float],
+    alike: Sequence[str] = (),
     **how: Any,
 ) -> list[str]:
-    """What `think` tells, where the reader writes `sayings` (None: the likeliest; else by the manner's seed)."""
+    """What `think` tells, where the reader writes `sayings` (None: the likeliest; else by the manner's seed), and only
+    those `alike` mean the same."""
 
     def write(*_: Any, **__: Any) -> Any:
         yield Written(sayings[None][:3], False, -0.1)
@@ -53,7 +55,8 @@ def told(
     monkeypatch.setattr(telling, "write", write)
     monkeypatch.setattr(telling, "write_several", several)
     monkeypatch.setattr(telling, "believer", lambda *_: Believing(beliefs))
-    monkeypatch.setattr(telling, "apart", lambda *_: 1.0)
+    monkeypatch.setattr(telling, "meaning", lambda _p, _c, words: "same" if words in alike else words)
+    monkeypatch.setattr(telling, "apart", lambda one, other: float(one != other))
     pipeline.register_to_config(doubt=3.0)
     try:
         thoughts = list(pipeline.think(STORY, **how))
@@ -70,7 +73,7 @@ SAYINGS: dict[int | None, str] = {None: "The bird wakes up.", 0: "The cat sleeps
 def test_an_idea_that_it_does_not_doubt_is_told_though_another_is_surer(
     pipeline: NextScenePipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    beliefs = {"The bird wakes up.": 3.5, "It snows.": 30.0}
+    beliefs = {"The bird wakes up.": 4.0, "It snows.": 30.0}  # and likely: 0.9 less for that
     assert told(pipeline, monkeypatch, SAYINGS, beliefs) == ["The bird wakes up."]
 
 
@@ -79,8 +82,24 @@ def test_else_it_is_the_best_of_several_whatever_the_seed(
     pipeline: NextScenePipeline, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
     beliefs = {"The bird wakes up.": 2.5, "The cat sleeps.": 5.5, "It snows.": 9.0, "The sun sets.": 9.5}
-    # likelihoods count -2, -4, -6 and -8 beside them
+    # likelihoods count -0.9, -3.9, -6.9 and -9.9 beside them
     assert told(pipeline, monkeypatch, SAYINGS, beliefs, seed=seed) == ["It snows."]
+
+
+def test_what_is_unlikely_is_thought_again_though_it_is_believed(
+    pipeline: NextScenePipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beliefs = {"The bird wakes up.": 3.5, "The cat sleeps.": 8.0}
+    assert told(pipeline, monkeypatch, SAYINGS, beliefs) == ["The cat sleeps."]
+
+
+def test_what_is_thought_of_often_counts_more_in_whatever_words(
+    pipeline: NextScenePipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beliefs = {"The bird wakes up.": 2.5, "The cat sleeps.": 5.5, "It snows.": 9.0}
+    alike = {3: "The cat dozes.", 4: "The cat dreams.", 5: "Soon the cat sleeps."}
+    asleep = ("The cat sleeps.", *alike.values())
+    assert told(pipeline, monkeypatch, SAYINGS | alike, beliefs, asleep) == ["The cat sleeps."]
 
 
 def test_with_nothing_better_it_stays(pipeline: NextScenePipeline, monkeypatch: pytest.MonkeyPatch) -> None:

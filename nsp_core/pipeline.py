@@ -418,4 +418,4 @@ DEFAULT_SAMPLING = {
 }
 
 
-__all__ = ["DEFAULT_SAMPLING", "Latents", "NextScenePipeline", "predict_velocity"]
+__all__ = ["DEFAULT_SAMPLING", "Latents", "NextScenePipeline"]

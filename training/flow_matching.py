@@ -1,7 +1,7 @@
 """Objective `flow matching`: the transformer and the connector learn to draw the next clip from cached latents.
 
 Knows nothing of how the cache was made (training/generator.py) or of the loop. What is trained is
-`nsp_core.pipeline.predict_velocity`, which is what is shipped.
+`nsp_core.model.velocity.predict_velocity`, which is what is shipped.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from nsp_core import flow
 from nsp_core.latents import Reference, first_seen, to_target
-from nsp_core.pipeline import predict_velocity
+from nsp_core.model.velocity import predict_velocity
 from training.parallel import Share
 from training.recycling import OwnErrors
 

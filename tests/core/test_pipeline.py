@@ -18,8 +18,8 @@ from nsp_core import NextScenePipeline, flow
 from nsp_core.checkpoint import COMPONENTS
 from nsp_core.errors import Cancelled, CheckpointMismatch, GeometryError, OutsideLanguage, UserError
 from nsp_core.language import Language
+from nsp_core.model.velocity import predict_velocity
 from nsp_core.model.writing import Written
-from nsp_core.pipeline import predict_velocity
 from nsp_core.types import Frames, NextScene, Predictor, Progress, SamplingOptions, Scene, SceneRequest, StoryContext
 from tests.core import golden
 from tests.scripted import script

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from nsp_core import flow
+from nsp_core.model.velocity import predict_velocity
 from nsp_core.model.vision_language import Prompt, prepare, query_states
-from nsp_core.pipeline import predict_velocity
 from training.distil.teacher import Teacher
 from training.flow_matching import FlowConfig, Generator
 from training.parallel import Share

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from nsp_core import flow
 from nsp_core.latents import Reference, first_seen
-from nsp_core.pipeline import predict_velocity
+from nsp_core.model.velocity import predict_velocity
 from training.flow_matching import Generator
 from training.grpo.sde import Sde, sde_step, stochastic_steps
 

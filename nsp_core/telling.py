@@ -17,6 +17,8 @@ from torch import Tensor
 from nsp_core import prompts
 from nsp_core.errors import OutsideLanguage
 from nsp_core.language import Language
+from nsp_core.model.following import lean
+from nsp_core.model.vision_language import Prompt
 from nsp_core.model.writing import Manner, Written, write, write_several
 from nsp_core.opinion import believer
 from nsp_core.taste import storyteller
@@ -27,7 +29,7 @@ SAME = 0.1
 # Measured on stories of training compositions (DECISIONS.md)
 SECOND_THOUGHTS = 10
 LIKELIHOOD = 30.0  # what the mean log-probability a token counts beside a belief, in log-odds
-USUAL = -0.07  # of an idea, the mean log-probability that speaks neither for it nor against it
+HAIR, BELIEVED = -2.5, 3.0  # log-odds: a wish that is declined by less is granted; more belief does not help it
 AGREEMENT = 5.0  # what it counts, in log-odds, if all ideas mean the same
 WARMER = 0.01  # each further sample than the one before
 
@@ -45,6 +47,7 @@ def tell(
     warmer, several side by side, and come when they are whole: one that only says in other words what was said is kept
     back, and told at the end if too little else came to mind. A reader that can doubt its ideas does so before it tells
     them: then the first is the best of several (`best_of`) and comes whole, and others that it does not believe don't.
+    A wish that it declines by a hair it grants (`after_all`).
     """
     language = pipeline.language
     if steer is not None and language:
@@ -64,10 +67,11 @@ def tell(
     spare: list[Written] = []
     piece = Written("", False, 0.0)
     for piece in write(teller, pipeline.processor, prompt, seed=seed, **how):
-        if not piece.done and belief is None and not piece.text.startswith(prompts.UNKNOWN[:12]):
+        if not piece.done and belief is None and not prompts.UNKNOWN.startswith(piece.text[:12]):
             yield Thought(0, piece.text)
     if piece.text.startswith(prompts.UNKNOWN[:12]):
-        decline(pipeline, steer)
+        other = None if steer is None else after_all(pipeline, context, prompt, how)
+        piece = other or decline(pipeline, steer)
     if belief is not None:
         doubt = pipeline.config.doubt
         piece = best_of(
@@ -100,6 +104,20 @@ def tell(
         decline(pipeline, steer)
 
 
+def after_all(pipeline: Any, context: StoryContext, prompt: Prompt, how: dict[str, Any]) -> Written | None:
+    """What else the reader would tell of a wish that it declines, if it declines by a hair and believes in that. A wish
+    in words that were never heard is often declined although it was understood."""
+    belief = believer(pipeline, context)
+    if belief is None:
+        return None
+    parts = (pipeline.vision_language, pipeline.processor)
+    *_, piece = write(*parts, prompt, unlike=prompts.UNKNOWN, **how)
+    if not sayable(pipeline.language, piece.text):
+        return None
+    rather = lean(*parts, [(prompt, piece.text)], prompts.UNKNOWN, how["begin"])[0]
+    return piece if rather + min(belief.of([piece.text])[0], BELIEVED) / 2 >= HAIR else None
+
+
 def best_of(
     first: Written,
     doubt: float,
@@ -115,7 +133,7 @@ def best_of(
 
     def worth(ideas: Sequence[Written]) -> list[float]:
         beliefs = belief([one.text for one in ideas])
-        return [found + LIKELIHOOD * (one.score - USUAL) for one, found in zip(ideas, beliefs, strict=True)]
+        return [found + LIKELIHOOD * one.score for one, found in zip(ideas, beliefs, strict=True)]
 
     if is_right(first) and worth([first])[0] >= doubt:
         return first

@@ -36,6 +36,7 @@ from training.picturebook.scenes import Story
 from training.picturebook.world import COLOURS, LIGHTS, PLACES, SLOTS, STATES, WEATHERS, World
 from training.reader_data import Moment, Sample, begin_sample, judged, near_miss, sample, thinned
 from training.remembering import remembered
+from training.wishing import wish_by_rule
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +77,7 @@ class ReaderConfig:
     # stories there are
     recall_share: float = 0.0
     recalls: int = 3000
+    by_rule_share: float = 0.0  # of the other wishes: those drawn rule by rule (training.wishing)
     frames_share: float = 0.7
     thinned_share: float = 0.3  # samples of whose prompt some words are left out
     held_out_stories: int = 200
@@ -136,6 +138,7 @@ class ReaderObjective:
     anchor: Reader | None = None  # a frozen reader whose query states are kept
     own: list[OwnWords] = field(default_factory=list)
     remembering: list[Moment] = field(default_factory=list)
+    by_rule: dict[str, list[Moment]] = field(default_factory=dict)
     _ids: dict[str, list[int]] = field(default_factory=dict)
 
     def moment(self, rng: np.random.Generator, depth: int, task: str = "") -> Moment:
@@ -178,6 +181,8 @@ class ReaderObjective:
             recalled = remembered(self.remembering, task, depth, pick, frames=frames)
             if recalled is not None:
                 return recalled
+        if self.by_rule and task == "steer" and pick.random() < self.config.by_rule_share:
+            return wish_by_rule(self.by_rule, self.moment(rng, depth), depth, pick, frames=frames)
         wrong = task == "next" and pick.random() < self.config.near_share
         if self.own and (wrong or task == "judge") and pick.random() < self.config.own_share:
             right = not wrong and pick.random() < 0.5

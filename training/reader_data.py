@@ -19,6 +19,7 @@ from training.picturebook.readings import NEGATIONS
 from training.picturebook.rules import AMBIENT, MEMORY, enabled, is_enabled, step
 from training.picturebook.scenes import Story, odds
 from training.picturebook.splits import is_train
+from training.picturebook.wishes import dressed, wishes
 from training.picturebook.wordings import retold
 from training.picturebook.words import (
     HELD_OUT_VARIANTS,
@@ -33,6 +34,7 @@ from training.picturebook.world import COLOURED, COLOURS, LIGHTS, SLOTS, STATES,
 
 _DIALECT = prompts.STARTER
 VAGUE_SHARE = 0.2  # of described beginnings, those that do not say everything
+IMPOSSIBLE_SHARE = 0.3  # of wishes, those that cannot come true
 
 
 @dataclass(frozen=True)
@@ -291,26 +293,51 @@ def begin_sample(moment: Moment, rng: Random, held_out: bool = False) -> Sample:
 
 
 def steering(moment: Moment, rng: Random, held_out: bool) -> tuple[str, tuple[tuple[str, float], ...]]:
-    """A wish and the words that fulfil it; a wish that cannot come true here is declined."""
+    """A wish and the words that fulfil it; a wish that cannot come true here is declined. Both are worded in all ways:
+    were the impossible ones only short, then a short wish that was never heard would be declined for its shortness."""
     options = possible(moment, held_out)
-    if not options or rng.random() < 0.2:
-        other = rng.choice(moment.story.events)
-        if all(other.rule != o.rule for o in enabled(moment.world)):
-            return rng.choice(instructions(other)), ((prompts.UNKNOWN, 1.0),)
+    if not options or rng.random() < (0.2 if held_out else IMPOSSIBLE_SHARE):
+        other = unlikely(moment, rng, held_out)
+        wish = worded(other, moment.world, rng, held_out)
+        if all(other.rule != o.rule and wish not in shortly(o) for o in enabled(moment.world)):
+            return dressed(wish, rng), ((prompts.UNKNOWN, 1.0),)
     remembered = [event for event in options if event.rule in MEMORY]  # seldom possible: else they are hardly learnt
-    event = rng.choice(remembered if remembered and rng.random() < 0.4 else options or [moment.event])
-    wish = (
-        rng.choice(instructions(event))
-        if rng.random() < 0.6
-        else tell(event, moment.world, rng.choice(variants(held_out)))
-    )
-    if not held_out and rng.random() < 0.3:
-        wish = retold(event, rng.randrange(60))
-    if not held_out and rng.random() < 0.15 and len({o.colour for o in options if o.rule == event.rule}) == 1:
-        return colourless(wish, event), fulfilments(event, moment.world)
-    matching = [o for o in options if wish in instructions(o)]
-    event = rng.choice(matching) if matching else event
-    return wish, fulfilments(event, moment.world)
+    events = remembered if remembered and rng.random() < 0.4 else options or [moment.event]
+    things = [event for event in events if event.rule not in AMBIENT]  # the sky has few wishes and would have half
+    event = rng.choice(things if things and rng.random() < 0.5 and not held_out else events)
+    wish = worded(event, moment.world, rng, held_out)
+    if not held_out and rng.random() < 0.4 and len({o.colour for o in options if o.rule == event.rule}) == 1:
+        wish = colourless(wish, event)
+    matching = [o for o in options if wish in shortly(o)]
+    event = rng.choice(matching) if matching and event not in matching else event
+    return dressed(wish, rng), fulfilments(event, moment.world)
+
+
+def unlikely(moment: Moment, rng: Random, held_out: bool) -> Event:
+    """What somebody might wish for in vain: an event of this very story, one that nearly could happen, or a sky that
+    cannot come."""
+    kind = rng.random()
+    if held_out or kind < 0.5:
+        return rng.choice(moment.story.events)
+    if kind < 0.65:
+        return Event(rng.choice(sorted(AMBIENT)))
+    return mistaken(moment, rng) or rng.choice(moment.story.events)
+
+
+def worded(event: Event, world: World, rng: Random, held_out: bool = False) -> str:
+    """A wish for `event`, short or a whole sentence."""
+    kind = rng.random()
+    if held_out:
+        return rng.choice(instructions(event)) if kind < 0.6 else tell(event, world, rng.choice(variants(held_out)))
+    if kind < 0.65:
+        return rng.choice(instructions(event) if kind < 0.3 else wishes(event))
+    return retold(event, rng.randrange(60)) if kind < 0.8 else tell(event, world, rng.choice(TRAIN_VARIANTS))
+
+
+def shortly(event: Event) -> set[str]:
+    """All short wishes for `event`, with its colour and without."""
+    short = {*instructions(event), *wishes(event)}
+    return short | {colourless(one, event) for one in short}
 
 
 def fulfilments(event: Event, world: World) -> tuple[tuple[str, float], ...]:

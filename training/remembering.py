@@ -15,10 +15,10 @@ from nsp_core import prompts
 from training.picturebook.recall import find_recall
 from training.picturebook.rules import enabled
 from training.picturebook.splits import is_train
-from training.picturebook.wordings import retold
-from training.picturebook.words import TRAIN_VARIANTS, colourless, instructions, tell
+from training.picturebook.wishes import dressed
+from training.picturebook.words import TRAIN_VARIANTS, colourless, tell
 from training.picturebook.world import COLOURS, Event
-from training.reader_data import Moment, Sample, fulfilments, judged, sample, story_words
+from training.reader_data import Moment, Sample, fulfilments, judged, sample, story_words, worded
 
 DEPTHS = range(4, 13)  # scenes of such a story: what went away is needed no sooner than two scenes later
 UNCOLOURED, WRONG_COLOUR, NEVER_WENT = 0.5, 0.15, 0.15  # of the wishes; the others name the right colour
@@ -57,24 +57,17 @@ def wish(moment: Moment, moments: list[Moment], rng: Random, *, frames: bool) ->
     if kind < NEVER_WENT:
         other = rng.choice(moments).event
         if all(other.rule != event.rule for event in possible):
-            text = worded(other, moment, rng)
+            text = worded(other, moment.world, rng)
             return asked(moment, colourless(text, other) if rng.random() < 0.6 else text, None, rng, frames=frames)
     elif kind < NEVER_WENT + WRONG_COLOUR:
         other = other_colour(moment, rng)
-        return asked(moment, worded(other, moment, rng), None, rng, frames=frames)
+        return asked(moment, worded(other, moment.world, rng), None, rng, frames=frames)
     event = moment.event
-    text = worded(event, moment, rng)
+    text = worded(event, moment.world, rng)
     alone = len({o.colour for o in possible if o.rule == event.rule}) == 1
     if alone and kind < NEVER_WENT + WRONG_COLOUR + UNCOLOURED:
         text = colourless(text, event)
     return asked(moment, text, event, rng, frames=frames)
-
-
-def worded(event: Event, moment: Moment, rng: Random) -> str:
-    kind = rng.random()
-    if kind < 0.5:
-        return rng.choice(instructions(event))
-    return retold(event, rng.randrange(60)) if kind < 0.75 else tell(event, moment.world, rng.choice(TRAIN_VARIANTS))
 
 
 def other_colour(moment: Moment, rng: Random) -> Event:
@@ -88,7 +81,7 @@ def asked(moment: Moment, text: str, event: Event | None, rng: Random, *, frames
     answers = ((prompts.UNKNOWN, 1.0),) if event is None else fulfilments(event, moment.world)
     one = sample(moment, "steer", rng, frames=frames)
     one = replace(one, answer=rng.choice(answers)[0], answers=answers, untaught=())
-    return after_all(one, moment, prompts.STARTER.steer.format(words=text), rng)
+    return after_all(one, moment, prompts.STARTER.steer.format(words=dressed(text, rng)), rng)
 
 
 def after_all(one: Sample, moment: Moment, text: str, rng: Random) -> Sample:

@@ -26,6 +26,7 @@ from training.reader import Reader, ReaderConfig, ReaderObjective, new_reader, r
 from training.remembering import recalls
 from training.stories import read_pool
 from training.vae import VaeConfig, VaeObjective
+from training.wishing import by_rule
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +85,8 @@ def train_reader(config: ReaderConfig, resume: bool) -> int:
     stories = read_pool(config.stories)
     own = [] if config.own_words is None else own_words.read(config.own_words, stories)
     remembering = recalls(config.recalls) if config.recall_share else []
-    objective = ReaderObjective(config, processor, reader, stories, held_out, anchor, own, remembering)
+    rules = by_rule(stories) if config.by_rule_share else {}
+    objective = ReaderObjective(config, processor, reader, stories, held_out, anchor, own, remembering, rules)
     return loop.train(
         objective,
         config.loop,

@@ -42,9 +42,11 @@ def write(
     should_stop: ShouldStop | None = None,
     begun: str = "",
     begin: Begin | None = None,
+    unlike: str = "",
 ) -> Iterator[Written]:
-    """Stream the answer to `prompt`, token by token, after the words `begun` that it is made to begin with. Raises
-    Cancelled within one token of should_stop(). `begin` gives what was read already (nsp_core.model.beginnings)."""
+    """Stream the answer to `prompt`, token by token, after the words `begun` that it is made to begin with; it does not
+    begin with the first token of `unlike`. Raises Cancelled within one token of should_stop(). `begin` gives what was
+    read already (nsp_core.model.beginnings)."""
     tokenizer = processor.tokenizer
     inputs = {k: v.to(model.device) for k, v in prepare(processor, [prompt], begun=begun).items()}
     position_ids = positions(model, inputs)
@@ -58,7 +60,10 @@ def write(
         if should_stop and should_stop():
             raise Cancelled("Stopped while the words were being written.")
         log_probs = out.logits[0, -1].float().log_softmax(-1).cpu()
-        token = pick(log_probs, temperature, top_p, generator)
+        allowed = log_probs.clone()
+        if unlike and weighed == 1:
+            allowed[tokenizer(unlike)["input_ids"][0]] = -torch.inf
+        token = pick(allowed, temperature, top_p, generator)
         total += float(log_probs[token])
         if token in end:
             cut = False

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from nsp_core import NextScenePipeline, opinion, prompts, telling
+from nsp_core.errors import OutsideLanguage
 from nsp_core.model import following
 from nsp_core.model.following import lean, shares
-from nsp_core.model.writing import Manner, Written, score
+from nsp_core.model.writing import Manner, Written, score, write
 from nsp_core.types import Scene, StoryContext
 from tests.core import golden
 from training.models import ROOT
@@ -73,7 +74,7 @@ SAYINGS: dict[int | None, str] = {None: "The bird wakes up.", 0: "The cat sleeps
 def test_an_idea_that_it_does_not_doubt_is_told_though_another_is_surer(
     pipeline: NextScenePipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    beliefs = {"The bird wakes up.": 4.0, "It snows.": 30.0}  # and likely: 0.9 less for that
+    beliefs = {"The bird wakes up.": 6.5, "It snows.": 30.0}  # its likelihood counts -3
     assert told(pipeline, monkeypatch, SAYINGS, beliefs) == ["The bird wakes up."]
 
 
@@ -82,7 +83,7 @@ def test_else_it_is_the_best_of_several_whatever_the_seed(
     pipeline: NextScenePipeline, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
     beliefs = {"The bird wakes up.": 2.5, "The cat sleeps.": 5.5, "It snows.": 9.0, "The sun sets.": 9.5}
-    # likelihoods count -0.9, -3.9, -6.9 and -9.9 beside them
+    # likelihoods count -3, -6, -9 and -12 beside them
     assert told(pipeline, monkeypatch, SAYINGS, beliefs, seed=seed) == ["It snows."]
 
 
@@ -119,6 +120,45 @@ def test_other_ideas_are_told_only_if_they_are_believed(
 
 def test_a_wish_is_not_doubted_and_streams(pipeline: NextScenePipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     assert told(pipeline, monkeypatch, SAYINGS, {}, steer="wake the bird") == ["The bird wakes up."]
+
+
+@pytest.mark.parametrize(("rather", "belief", "granted"), [(-3.0, 9.0, True), (-4.5, 9.0, False), (-1.0, -4.0, False)])
+def test_a_wish_that_is_declined_by_a_hair_is_granted_if_what_it_would_tell_is_believed(
+    pipeline: NextScenePipeline, monkeypatch: pytest.MonkeyPatch, rather: float, belief: float, granted: bool
+) -> None:
+    def write(*_: Any, unlike: str = "", **__: Any) -> Any:
+        text = "The cat sleeps." if unlike == prompts.UNKNOWN else prompts.UNKNOWN
+        for end in (1, 4, len(text)):
+            yield Written(text[:end], end == len(text), -0.1)
+
+    def several(_m: Any, _p: Any, _prompt: Any, manners: list[Manner], **_: Any) -> list[Written]:
+        return [Written(prompts.UNKNOWN, True, -0.1)] * len(manners)
+
+    monkeypatch.setattr(telling, "write", write)
+    monkeypatch.setattr(telling, "write_several", several)
+    monkeypatch.setattr(telling, "believer", lambda *_: Believing({"The cat sleeps.": belief}))
+    monkeypatch.setattr(telling, "lean", lambda *_: [rather])
+    pipeline.register_to_config(doubt=3.0)
+    try:
+        if granted:
+            assert [(one.text, one.done) for one in pipeline.think(STORY, steer="to bed, cat")] == [
+                ("The cat sleeps.", True)
+            ]
+        else:
+            with pytest.raises(OutsideLanguage, match="to bed, cat"):
+                list(pipeline.think(STORY, steer="to bed, cat"))
+    finally:
+        pipeline.register_to_config(doubt=None)
+
+
+@pytest.mark.skipif(not STARTER.is_dir(), reason="no starter in this checkout")
+def test_an_answer_can_be_kept_from_beginning_like_another() -> None:
+    pipeline = NextScenePipeline.from_pretrained(STARTER)
+    parts = (pipeline.vision_language, pipeline.processor, pipeline.prompt(STORY, "Next: the duck eats the moon"))
+    *_, free = write(*parts)
+    *_, other = write(*parts, unlike=prompts.UNKNOWN)
+    assert free.text == prompts.UNKNOWN and not pipeline.language.unknown(other.text)
+    assert other.text and other.text[0] != prompts.UNKNOWN[0] and other.score < free.score
 
 
 # --- what is believed ------------------------------------------------------------------------------------------------

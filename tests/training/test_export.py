@@ -12,7 +12,7 @@ from nsp_core.language import Language
 from nsp_core.pipeline import NextScenePipeline
 from nsp_core.types import SamplingOptions, StoryContext
 from training import export
-from training.picturebook import wordings
+from training.picturebook import wishes, wordings
 from training.picturebook.words import tell, vocabulary
 from training.run import provenance
 from training.stages import load_reader, load_vae, train_generator
@@ -52,9 +52,8 @@ def test_the_folder_is_in_hub_layout_in_bf16_and_whole(exported):
 def test_the_product_loads_it_with_its_language_and_draws(exported, runs):
     pipeline = NextScenePipeline.from_pretrained(exported)
     assert isinstance(pipeline.language, Language)
-    assert {"snowman", "melts"} <= pipeline.language.words and pipeline.language.words == set(
-        vocabulary()
-    ) | wordings.words()
+    taught = set(vocabulary()) | wordings.words() | wishes.words()
+    assert {"snowman", "melts"} <= pipeline.language.words and pipeline.language.words == taught
     for example in pipeline.language.examples:
         pipeline.language.check(example)
     story = read_pool(runs.generator.stories)[0]

@@ -2,6 +2,7 @@
 `python launch.py eval told`: a few of its questions, about many cases.
 `python launch.py eval composition`: objects, colours and places of described scenes.
 `python launch.py eval memory`: does a fact of the first scene decide the eighth and the twelfth?
+`python launch.py eval wishes`: is each rule done when wished for, the rare as the common?
 `python launch.py eval nsp --captioner NAME --judge NAME`: real checkpoints on sentences about the real world.
 `python launch.py eval vbench --out FOLDER`: VBench, where it has an environment of its own.
 `python launch.py eval compare A B`: is one of two results better, case by case.
@@ -63,7 +64,9 @@ def main(argv: list[str] | None = None) -> int:
     parts.add_argument("--n", type=int, default=64, help="described scenes (default: 64)")
     long = suites.add_parser("memory", help="does a fact of the first scene decide the eighth and the twelfth?")
     long.add_argument("--n", type=int, default=64, help="stories of each length (default: 64)")
-    for some in (parts, long):
+    each = suites.add_parser("wishes", help="is what is wished for told, what is seldom possible as readily as rain?")
+    each.add_argument("--n", type=int, default=4, help="occasions of each rule (default: 4)")
+    for some in (parts, long, each):
         some.add_argument("--checkpoint", type=Path, default=STARTER, help="a model folder or a run of the recipe")
         some.add_argument("--seed", type=int, default=0)
         some.add_argument("--device", default="cpu")
@@ -166,6 +169,14 @@ def memory(args: argparse.Namespace) -> int:
     pipeline = opened(args)
     started = time.monotonic()
     return tell(args, "memory", {}, long_memory.measure(pipeline, args.n, args.seed), time.monotonic() - started)
+
+
+def wishes(args: argparse.Namespace) -> int:
+    from training.evaluate import every_wish
+
+    pipeline = opened(args)
+    started = time.monotonic()
+    return tell(args, "wishes", {}, every_wish.measure(pipeline, args.n, args.seed), time.monotonic() - started)
 
 
 def nsp(args: argparse.Namespace) -> int:
@@ -344,6 +355,7 @@ SUITES = {
     "told": told,
     "composition": composition,
     "memory": memory,
+    "wishes": wishes,
     "compare": compare_two,
     "pool": pool_some,
 }

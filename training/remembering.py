@@ -56,7 +56,7 @@ def wish(moment: Moment, moments: list[Moment], rng: Random, *, frames: bool) ->
     possible = enabled(moment.world)
     if kind < NEVER_WENT:
         other = rng.choice(moments).event
-        if all(other.rule != event.rule for event in possible):
+        if is_train(moment.world, other) and all(other.rule != event.rule for event in possible):
             text = worded(other, moment.world, rng)
             return asked(moment, colourless(text, other) if rng.random() < 0.6 else text, None, rng, frames=frames)
     elif kind < NEVER_WENT + WRONG_COLOUR:
@@ -71,9 +71,10 @@ def wish(moment: Moment, moments: list[Moment], rng: Random, *, frames: bool) ->
 
 
 def other_colour(moment: Moment, rng: Random) -> Event:
-    """The moment's event in a colour in which it cannot happen."""
+    """The moment's event in a colour in which it cannot happen; in none that is held out, which is not to be denied."""
     possible = {event.colour for event in enabled(moment.world) if event.rule == moment.event.rule}
-    return replace(moment.event, colour=rng.choice([colour for colour in COLOURS if colour not in possible]))
+    others = [replace(moment.event, colour=colour) for colour in COLOURS if colour not in possible]
+    return rng.choice([other for other in others if is_train(moment.world, other)] or others)
 
 
 def asked(moment: Moment, text: str, event: Event | None, rng: Random, *, frames: bool) -> Sample:

@@ -14,6 +14,7 @@ from random import Random
 
 from training.picturebook.rules import enabled, is_enabled, step
 from training.picturebook.scenes import Story
+from training.picturebook.splits import is_train
 from training.picturebook.words import colourless
 from training.picturebook.world import Event
 from training.reader_data import IMPOSSIBLE_SHARE, Moment, Sample, possible, shortly, worded
@@ -47,7 +48,8 @@ def wish_by_rule(
             elsewhere = Moment(moment.story, rng.randrange(min(depth, len(moment.story.events))))
         wish = worded(event, moment.world, rng)
         wish = colourless(wish, event) if rng.random() < COLOURLESS else wish
-        if all(rule != one.rule and wish not in shortly(one) for one in enabled(elsewhere.world)):
+        taught = is_train(elsewhere.world, event)  # what is held out is neither shown nor denied
+        if taught and all(rule != one.rule and wish not in shortly(one) for one in enabled(elsewhere.world)):
             return asked(elsewhere, wish, None, rng, frames=frames)
     if not near or rng.random() < AS_BEGINNING:
         moment = beginning(moment, event)

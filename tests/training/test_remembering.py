@@ -64,6 +64,19 @@ def test_a_wish_is_fulfilled_in_the_colour_that_went_away_or_declined_for_a_reas
     assert kinds["loose"] > kinds["named"] > 0 and kinds["declined"] > 0
 
 
+@pytest.mark.parametrize("task", ["steer", "judge"])
+def test_what_is_held_out_is_not_denied(moments, task):
+    asked = prompts.STARTER.steer if task == "steer" else prompts.STARTER.judge
+    denied = 0
+    for number in range(1500):
+        one = remembered(moments, task, 11, Random(number), frames=False)
+        event = parse(one.prompt.text.rsplit(asked.split("{words}")[0], 1)[1].removesuffix(asked.split("{words}")[1]))
+        if event is not None and event not in enabled(one.now):
+            denied += 1
+            assert is_train(one.now, event)
+    assert denied > 30
+
+
 def test_what_never_went_away_is_declined(moments):
     declined = 0
     for number in range(400):

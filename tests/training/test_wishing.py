@@ -36,7 +36,7 @@ def test_the_moments_of_a_rule_are_those_at_which_it_can_happen(moments):
 def test_rare_rules_are_wished_for_as_often_as_the_sky(stories, moments, monkeypatch):
     monkeypatch.setattr(remembering, "dressed", lambda wish, _: wish)
     granted: Counter[str] = Counter()
-    declined = alone = 0
+    declined = alone = told = 0
     for number in range(3000):
         rng, elsewhere = Random(number), Moment(stories[number % len(stories)], 0)
         one = wish_by_rule(moments, elsewhere, 3, rng, frames=False)
@@ -44,12 +44,15 @@ def test_rare_rules_are_wished_for_as_often_as_the_sky(stories, moments, monkeyp
         if one.answer == prompts.UNKNOWN:
             declined += 1
             assert all(wish not in shortly(event) for event in enabled(one.now)), f"{wish} could come true"
+            if (denied := parse(wish)) is not None:
+                told += 1
+                assert is_train(one.now, denied), f"'{wish}' is held out: not to be denied"
             continue
         event = parse(one.answer)
         assert event in enabled(one.now) and is_train(one.now, event)
         granted[event.rule] += 1
         alone += "\n2. " not in one.prompt.text
-    assert 0.1 < declined / 3000 < 0.3
+    assert 0.1 < declined / 3000 < 0.3 and told > 20
     assert alone > 0.4 * granted.total(), "half of them stand at the beginning of a story"
     assert max(granted.values()) < 8 * min(granted[rule] for rule in moments), granted
 

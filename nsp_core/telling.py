@@ -173,8 +173,10 @@ def apart(one: Tensor, other: Tensor) -> float:
 
 
 def decline(pipeline: Any, steer: str | None) -> NoReturn:
-    language = pipeline.language
-    examples = language.examples if language else ()
+    """Its words are known (`Language.check`): what a wish tells cannot come true here, or was not understood."""
+    examples = pipeline.language.examples if pipeline.language else ()
+    if steer is not None:
+        needs = "What it needs may not be there, or not at this hour or in this weather"
+        raise OutsideLanguage(f"I don't see how this can happen here: '{steer}'. {needs}.", examples)
     known = f" I know the picture-book world, for example: {examples[0]}" if examples else ""
-    what = "how this goes on" if steer is None else f"'{steer}'"
-    raise OutsideLanguage(f"I don't know that yet: {what}.{known}", examples)
+    raise OutsideLanguage(f"I don't know that yet: how this goes on.{known}", examples)

@@ -8,8 +8,8 @@ scene     everything is there and nothing else: place, light, weather, every thi
 event     a scene and what happens in it were told, and it ends as the rules say (the exact judge, first picture free)
 motion    mean change from frame to frame of these clips, of 255
 
-Held-out stories in held-out words; a picture that the reader of the world can't read has nothing in it. Knows
-nothing of the command line.
+Held-out stories in held-out words, or worlds that no story would come to (`anywhere`: what a person may describe); a
+picture that the reader of the world can't read has nothing in it. Knows nothing of the command line.
 """
 
 from __future__ import annotations
@@ -27,8 +27,10 @@ from training.grpo.asks import HELD_OUT, AskConfig, story_of
 from training.grpo.rewards import motion
 from training.picturebook.judge import ExactJudge
 from training.picturebook.reader import reader_of
+from training.picturebook.rules import enabled
 from training.picturebook.words import HELD_OUT_VARIANTS, describe, tell
-from training.picturebook.world import Thing, World
+from training.picturebook.world import Event, Thing, World
+from training.stories import any_world
 
 log = logging.getLogger(__name__)
 
@@ -38,13 +40,14 @@ Cases = dict[str, dict[str, list[float]]]  # figure -> story -> values
 
 
 @torch.no_grad()
-def measure(pipeline: Any, config: AskConfig, count: int, options: SamplingOptions | None = None) -> Cases:
+def measure(
+    pipeline: Any, config: AskConfig, count: int, options: SamplingOptions | None = None, *, anywhere: bool = False
+) -> Cases:
     """`count` described scenes, and as many in which something happens."""
     found: Cases = {}
     judge = ExactJudge()
     for number in range(FIRST, FIRST + count):
-        one, _ = story_of(config, number)
-        now, event = one.worlds[-2], one.events[-1]
+        now, event = strange(config, number) if anywhere else last_of(config, number)
         words = describe(now, Random(number).choice(HELD_OUT_VARIANTS))
         asked = Random(f"event {number}").choice(HELD_OUT_VARIANTS)
         still = clip(pipeline, words, number, options)
@@ -57,6 +60,18 @@ def measure(pipeline: Any, config: AskConfig, count: int, options: SamplingOptio
         found.setdefault("motion", {})[str(number)] = [motion(moving)]
         log.info("scene %d of %d", number - FIRST + 1, count)
     return found
+
+
+def last_of(config: AskConfig, number: int) -> tuple[World, Event]:
+    one, _ = story_of(config, number)
+    return one.worlds[-2], one.events[-1]
+
+
+def strange(config: AskConfig, number: int) -> tuple[World, Event]:
+    """Any things at all, and something that can happen there."""
+    rng = Random(f"anywhere {config.seed}/{number}")
+    world = any_world(rng)
+    return world, rng.choice(enabled(world))
 
 
 def clip(pipeline: Any, words: str, seed: int, options: SamplingOptions | None) -> Frames:

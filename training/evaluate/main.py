@@ -62,6 +62,7 @@ def main(argv: list[str] | None = None) -> int:
     few.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     parts = suites.add_parser("composition", help="is what a sentence names in the picture: objects, colours, places?")
     parts.add_argument("--n", type=int, default=64, help="described scenes (default: 64)")
+    parts.add_argument("--anywhere", action="store_true", help="of any things, as no story would put them together")
     long = suites.add_parser("memory", help="does a fact of the first scene decide the eighth and the twelfth?")
     long.add_argument("--n", type=int, default=64, help="stories of each length (default: 64)")
     each = suites.add_parser("wishes", help="is what is wished for told, what is seldom possible as readily as rain?")
@@ -159,8 +160,10 @@ def composition(args: argparse.Namespace) -> int:
 
     pipeline = opened(args)
     started = time.monotonic()
-    cases = composition.measure(pipeline, AskConfig(seed=args.seed), args.n)
-    return tell(args, "composition", {}, cases, time.monotonic() - started)
+    cases = composition.measure(pipeline, AskConfig(seed=args.seed), args.n, anywhere=args.anywhere)
+    return tell(
+        args, "composition", {"worlds": "any" if args.anywhere else "of stories"}, cases, time.monotonic() - started
+    )
 
 
 def memory(args: argparse.Namespace) -> int:

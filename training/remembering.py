@@ -1,4 +1,4 @@
-"""What the reader is asked about stories that only memory decides (picturebook.recall): wishes, half of them without
+"""What the reader is asked about stories that only memory decides (picturebook.recall): wishes, a third of them without
 the colour that the first scenes alone know, and verdicts on words that name it.
 
 In random stories such a moment is one in some hundred, and one impossible wish in five taught the reader to decline
@@ -21,7 +21,9 @@ from training.picturebook.world import COLOURS, Event
 from training.reader_data import Moment, Sample, fulfilments, judged, sample, story_words, worded
 
 DEPTHS = range(4, 13)  # scenes of such a story: what went away is needed no sooner than two scenes later
-UNCOLOURED, WRONG_COLOUR, NEVER_WENT = 0.5, 0.15, 0.15  # of the wishes; the others name the right colour
+# of the wishes; the others name the right colour: were they as few as those that name a wrong one, then a colour alone
+# would be a reason to decline, long before the reader learns to compare it
+UNCOLOURED, WRONG_COLOUR, NEVER_WENT = 0.35, 0.08, 0.12
 
 
 def recalls(count: int, seed: int | str = 0) -> list[Moment]:

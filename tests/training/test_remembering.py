@@ -54,6 +54,7 @@ def test_a_wish_is_fulfilled_in_the_colour_that_went_away_or_declined_for_a_reas
         named = set(wish.lower().split()) & set(COLOURS)
         if one.answer == prompts.UNKNOWN:
             kinds["declined"] += 1
+            kinds["declined named"] += bool(named)
             assert one.answers == ((prompts.UNKNOWN, 1.0),)
             assert moment.event.colour not in named
         else:
@@ -61,7 +62,8 @@ def test_a_wish_is_fulfilled_in_the_colour_that_went_away_or_declined_for_a_reas
             assert parse(one.answer) in enabled(moment.world)
             assert parse(one.answer).colour == moment.event.colour
             assert {parse(words) for words, _ in one.answers} == {moment.event}
-    assert kinds["loose"] > kinds["named"] > 0 and kinds["declined"] > 0
+    assert kinds["loose"] > 0 and kinds["declined"] > 0
+    assert kinds["named"] > 2 * kinds["declined named"] > 0, "a colour alone is no reason to decline"
 
 
 @pytest.mark.parametrize("task", ["steer", "judge"])
@@ -74,7 +76,7 @@ def test_what_is_held_out_is_not_denied(moments, task):
         if event is not None and event not in enabled(one.now):
             denied += 1
             assert is_train(one.now, event)
-    assert denied > 30
+    assert denied > 15
 
 
 def test_what_never_went_away_is_declined(moments):

@@ -124,6 +124,7 @@ COMMANDS = {
             ("--no-cut", "leave out the mode cut"),
             ("--words", "only whether the words can happen; nothing is drawn"),
             ("--mode NAME", "told: continue (default) or cut"),
+            ("--anywhere", "composition: of any things, as no story would put them together"),
             ("--captioner NAME", "nsp: claude, server, own, or a model's folder puts the clips into words"),
             ("--judge NAME", "nsp: claude, server or local judges these words with the paper's template"),
             ("--think", "nsp: the reader writes first what comes"),

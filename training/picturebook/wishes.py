@@ -12,6 +12,7 @@ from functools import cache
 from random import Random
 
 from training.picturebook.phrases import SLOT_PHRASES
+from training.picturebook.wordings import by_rule
 from training.picturebook.world import Event
 
 TEXT = """
@@ -674,15 +675,7 @@ _DRESSES = ("{}",) * 7 + ("{} now", "now {}", "and then {}", "so {}", "{} again"
 @cache
 def lines() -> dict[str, tuple[str, ...]]:
     """Rule -> its wishes, with their fields."""
-    found: dict[str, list[str]] = {}
-    rule = ""
-    for line in filter(None, TEXT.splitlines()):
-        if line.startswith("# "):
-            rule = line[2:]
-            found[rule] = []
-        else:
-            found[rule].append(line)
-    return {name: tuple(of) for name, of in found.items()}
+    return by_rule(TEXT)
 
 
 def wishes(event: Event) -> tuple[str, ...]:

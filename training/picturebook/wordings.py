@@ -425,18 +425,23 @@ The bear {s} blows and the candle {o} goes dark.
 """
 
 
-@cache
-def wordings() -> dict[str, tuple[str, ...]]:
-    """Rule -> its further sentences, with their fields."""
+def by_rule(text: str) -> dict[str, tuple[str, ...]]:
+    """Rule -> its lines: each rule stands above its own behind a `#`."""
     found: dict[str, list[str]] = {}
     rule = ""
-    for line in filter(None, TEXT.splitlines()):
+    for line in filter(None, text.splitlines()):
         if line.startswith("# "):
             rule = line[2:]
             found[rule] = []
         else:
             found[rule].append(line)
     return {name: tuple(lines) for name, lines in found.items()}
+
+
+@cache
+def wordings() -> dict[str, tuple[str, ...]]:
+    """Rule -> its further sentences, with their fields."""
+    return by_rule(TEXT)
 
 
 def retold(event: Event, number: int) -> str:

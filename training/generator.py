@@ -45,6 +45,7 @@ from training.plan.machine import PlanConfig
 from training.reader_data import VAGUE_SHARE, Moment, ends_of, pictures, story_words
 from training.remembering import recalls
 from training.vae import to_tensor
+from training.worker import begin
 
 log = logging.getLogger(__name__)
 RULE_NUMBERS = {name: i for i, name in enumerate(RULES)}
@@ -260,7 +261,8 @@ def drawing(
     _drawn_from = (config, stories, name)
     try:
         if config.workers:
-            with ProcessPoolExecutor(config.workers, mp_context=multiprocessing.get_context("fork")) as pool:
+            context = multiprocessing.get_context("fork")
+            with ProcessPoolExecutor(config.workers, mp_context=context, initializer=begin) as pool:
                 yield lambda ranges: pool.map(draw_some, ranges)
         else:
             yield lambda ranges: map(draw_some, ranges)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from training.objective import Objective
+from training.worker import begin
 
 _made_for: Objective | None = None  # set before the workers are forked: they share its stories and pictures
 
@@ -34,7 +35,7 @@ def batches(objective: Objective, seed: int, first: int, last: int, workers: int
     global _made_for
     _made_for = objective
     context = multiprocessing.get_context("fork")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_quiet) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=begin) as pool:
         waiting: deque[Future[Any]] = deque()
 
         def give() -> Any:
@@ -47,14 +48,3 @@ def batches(objective: Objective, seed: int, first: int, last: int, workers: int
         finally:
             pool.shutdown(cancel_futures=True)
             _made_for = None
-
-
-def _quiet() -> None:
-    """A forked worker computes on one thread (the parent's threads are not there) and leaves signals to the parent."""
-    import signal
-
-    import torch
-
-    torch.set_num_threads(1)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_IGN)

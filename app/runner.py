@@ -22,6 +22,7 @@ from app.filter import ContentFilter, NotForEverybody, content_filter
 from app.job_report import GivenBack, JobReport
 from app.killpoints import reached
 from app.loads import Loads
+from app.offering import offering
 from app.predictors import Canvas, canvas_of
 from app.ranking import judge_for, judge_takes
 from app.recipe import recipe_of, surroundings
@@ -35,7 +36,7 @@ from app.store.takes import NewTake
 from app.story import Role
 from app.take_files import make_files
 from app.tier_choice import lower
-from nsp_core.errors import Cancelled, ConfigError, OutsideLanguage, UserError, WhatNextError
+from nsp_core.errors import Cancelled, ConfigError, NotHere, OutsideLanguage, UserError, WhatNextError
 from nsp_core.types import Frames, NextScene, Predictor, SamplingOptions, SceneRequest
 
 log = logging.getLogger(__name__)
@@ -79,7 +80,7 @@ class Runner:
             else:
                 self._end(job, "cancelled")
         except OutsideLanguage as error:
-            self._end(job, "failed", error, result={"known": list(error.known)})
+            self._end(job, "failed", error, result={"known": list(error.known), "here": isinstance(error, NotHere)})
         except WhatNextError as error:
             self._end(job, "failed", error)
         except MemoryError as error:
@@ -252,7 +253,7 @@ class JobRun(JobReport):
             seed=int(payload.get("seed", 0)),
             should_stop=self.should_stop,
         )
-        with contextlib.suppress(Cancelled):  # what the flag means is decided below
+        with contextlib.suppress(Cancelled), offering(predictor, context, self.should_stop):  # Cancelled: decided below
             for thought in thoughts:
                 first = not texts
                 while len(texts) <= thought.alternative:

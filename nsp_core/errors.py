@@ -4,6 +4,7 @@ WhatNextError
 ├── UserError              bad input: shown as one sentence, exit code 2
 │   ├── UnreadableMedia    a file that is no picture or clip that can be decoded
 │   ├── OutsideLanguage    words that the loaded model never learnt (carries `known`: what it does know)
+│   │   └── NotHere        a wish in known words that cannot come true now
 │   ├── GeometryError      a size or frame count that the model cannot draw
 │   └── ConfigError        an unknown key or a value out of range
 ├── CheckpointMismatch     files of a checkpoint that do not fit each other or this program
@@ -30,6 +31,10 @@ class OutsideLanguage(UserError):
     def __init__(self, message: str, known: tuple[str, ...] = ()) -> None:
         super().__init__(message)
         self.known = known
+
+
+class NotHere(OutsideLanguage):
+    """A wish in known words that cannot come true at this moment of the story, or was not understood."""
 
 
 class GeometryError(UserError):

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from nsp_core import prompts
-from nsp_core.errors import OutsideLanguage
+from nsp_core.errors import NotHere, OutsideLanguage
 from nsp_core.language import Language
 from nsp_core.model.following import lean
 from nsp_core.model.vision_language import Prompt
@@ -177,6 +177,6 @@ def decline(pipeline: Any, steer: str | None) -> NoReturn:
     examples = pipeline.language.examples if pipeline.language else ()
     if steer is not None:
         needs = "What it needs may not be there, or not at this hour or in this weather"
-        raise OutsideLanguage(f"I don't see how this can happen here: '{steer}'. {needs}.", examples)
+        raise NotHere(f"I don't see how this can happen here: '{steer}'. {needs}.", examples)
     known = f" I know the picture-book world, for example: {examples[0]}" if examples else ""
     raise OutsideLanguage(f"I don't know that yet: how this goes on.{known}", examples)

@@ -135,7 +135,11 @@ class Views:
             last = next((one for one in recent if one.scene_id == here.id and one.kind in kinds), None)
             trouble = trouble_of(last)
             if last is not None and trouble is not None:
-                view["trouble"] = {"text": trouble, "known": last.result.get("known", [])}
+                view["trouble"] = {
+                    "text": trouble,
+                    "known": last.result.get("known", []),
+                    "here": last.result.get("here", False),
+                }
                 view["steer"] = last.payload.get("steer", "")
             view["draft"] = self._draft(here, tree, recent) if here.chosen is not None else None
         return view

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nsp_core.errors import Cancelled, OutsideLanguage
+from nsp_core.errors import Cancelled, NotHere, OutsideLanguage
 from nsp_core.types import (
     Description,
     Frames,
@@ -55,6 +55,8 @@ class Fake:
     ) -> Iterator[Thought]:
         if steer and "dragon" in steer:
             raise OutsideLanguage("I don't know that yet: 'dragon'.", ("A seed sprouts.",))
+        if steer and "unicorn" in steer:
+            raise NotHere(f"I don't see how this can happen here: '{steer}'.", ("A seed sprouts.",))
         last = context.scenes[-1].words if context.scenes else "nothing"
         for number in range(alternatives):
             text = ""

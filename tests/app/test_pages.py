@@ -24,7 +24,7 @@ from app.settings import Settings
 from app.store import open_store
 from app.store.jobs import Job
 from app.story import Scene, Tree, shown_path
-from tests.browser.painter import Painter, paint
+from tests.browser.painter import NEXT, Painter, paint
 
 View = dict[str, Any]
 BALL = "It is day on the meadow. A red ball lies on the left."
@@ -199,6 +199,12 @@ def test_a_second_way_is_a_branch(room: Room) -> None:
     back = room.act("open", two, scene=one["here"]["scene"])
     assert back["path"][1]["id"] == one["here"]["scene"]
     assert room.desk.look({"story": back["here"]["story"]})["here"]["scene"] == one["here"]["scene"]
+
+
+def test_a_wish_that_cannot_come_true_says_what_could(room: Room) -> None:
+    view = room.think(room.begin(), steer="a comet falls")
+    assert view["trouble"]["here"] and view["trouble"]["known"] == list(NEXT) and view["steer"] == "a comet falls"
+    assert not room.think(view, steer="a dragon comes")["trouble"]["here"]
 
 
 def test_a_wish_outside_the_language_says_what_is_known(room: Room) -> None:

@@ -172,6 +172,18 @@ def test_what_the_model_does_not_know_is_said(shared_room: Director, eventually:
     assert job.error == "I don't know that yet: 'dragon'." and job.result["known"] == ["A seed sprouts."]
 
 
+def test_a_wish_that_cannot_come_true_is_answered_with_what_could(
+    shared_room: Director, eventually: Eventually
+) -> None:
+    director = shared_room
+    owner, first = begin(director)
+    job = ended(director, director.submit_think(owner, first, steer="a unicorn comes"), eventually)
+    assert (job.status, job.error_kind) == ("failed", "NotHere")
+    assert job.error == "I don't see how this can happen here: 'a unicorn comes'."
+    assert job.result["here"] and len(job.result["known"]) == 3
+    assert all(one.startswith("After ") and "unicorn" not in one for one in job.result["known"])
+
+
 def test_a_model_that_cannot_be_loaded_is_said(open_room: OpenRoom, eventually: Eventually) -> None:
     director = open_room({"fail_load": "The folder is empty: put a model there."})
     owner, first = begin(director)

@@ -14,7 +14,7 @@ from functools import cache
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from nsp_core.errors import Cancelled, OutsideLanguage
+from nsp_core.errors import Cancelled, NotHere, OutsideLanguage
 from nsp_core.types import (
     Description,
     Frames,
@@ -64,6 +64,8 @@ class Painter(Fake):
         should_stop: ShouldStop | None = None,
     ) -> Iterator[Thought]:
         check(steer or "")
+        if "comet" in (steer or ""):
+            raise NotHere(f"I don't see how this can happen here: '{steer}'.", KNOWN)
         for number in range(alternatives):
             whole = NEXT[(number + len(context.scenes) - 1) % len(NEXT)]
             if steer and number == 0:

@@ -177,6 +177,23 @@ def test_words_that_nobody_taught_it(server: Server, open_room: OpenRoom, saying
     assert len(room.scenes()) == 1
 
 
+def test_what_could_happen_instead(painter: Server, open_room: OpenRoom) -> None:
+    room = open_room(painter)
+    room.begin()
+    room.page.locator("#wn-steer").fill("a comet falls")
+    room.page.locator("#wn-steer").press("Enter")
+    trouble = room.page.locator(".wn-trouble")
+    trouble.wait_for(timeout=60_000)
+    assert "What could happen here:" in trouble.inner_text()
+    keep(room, "not-here")
+    offered = trouble.locator(".wn-known button").first
+    sentence = offered.inner_text()
+    offered.click()
+    room.page.locator("#wn-steer").press("Enter")
+    room.wait_for("choose")
+    assert sentence.rstrip(".") in room.page.locator("#wn-edit").input_value()
+
+
 def test_what_people_write_is_never_markup(painter: Server, open_room: OpenRoom) -> None:
     room = open_room(painter)
     nasty = "<img src=x onerror=\"document.title='owned'\"> ${alert(1)} {{value}} It rains."

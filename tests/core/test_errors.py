@@ -8,7 +8,7 @@ import nsp_core.errors as errors
 
 
 def test_bad_input_can_be_told_from_everything_else() -> None:
-    bad_input = {"UserError", "UnreadableMedia", "OutsideLanguage", "GeometryError", "ConfigError"}
+    bad_input = {"UserError", "UnreadableMedia", "OutsideLanguage", "NotHere", "GeometryError", "ConfigError"}
     classes = {name: c for name, c in vars(errors).items() if inspect.isclass(c) and c.__module__ == errors.__name__}
     assert all(issubclass(c, errors.WhatNextError) for c in classes.values())
     assert {name for name, c in classes.items() if issubclass(c, errors.UserError)} == bad_input

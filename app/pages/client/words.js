@@ -18,7 +18,7 @@ const words = (() => {
     if (!now.trouble) return null;
     const known = now.trouble.known || [];
     return h("div.wn-trouble", { role: "status" }, h("p", {}, now.trouble.text),
-      known.length ? h("p.wn-small", {}, T("words.known")) : null,
+      known.length ? h("p.wn-small", {}, T(now.trouble.here ? "words.instead" : "words.known")) : null,
       known.length ? h("ul.wn-known", {}, known.slice(0, 8).map((word) => h("li", {}, h("button", { type: "button", onclick: () => use(word) }, word)))) : null);
   }
 
